@@ -1,0 +1,110 @@
+import os from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+
+const list = (value: string): string[] =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+const commaList = z.string().transform(list);
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `must be between ${least} and ${most}`);
+const absolutePath = z.string().transform((value) => path.resolve(value));
+
+const origins = commaList.superRefine((values, context) => {
+  for (const value of values) {
+    if (!URL.canParse(value) || new URL(value).origin !== value) {
+      context.addIssue({ code: 'custom', message: `"${value}" is not an origin like https://console.example.com` });
+    }
+  }
+});
+
+const roles = commaList.superRefine((values, context) => {
+  if (values.length === 0 || values.some((value) => value !== 'api' && value !== 'worker')) {
+    context.addIssue({ code: 'custom', message: 'must be "api", "worker" or "api,worker"' });
+  }
+});
+
+/** Every setting of the service. `.env.example` says the same in words; a spec holds the two together. */
+const schema = z
+  .object({
+    PORT: wholeNumber(0, 65_535).default(8080),
+    HOST: z.string().min(1).default('127.0.0.1'),
+    DATABASE_URL: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+      .optional(),
+    DATA_DIR: absolutePath.default(path.resolve('data')),
+    ROLES: roles.default(['api', 'worker']),
+    JWT_SECRET: z
+      .string()
+      .refine((value) => Buffer.byteLength(value) >= 32, 'must have at least 32 bytes')
+      .optional(),
+    JWT_ISSUER: z.string().min(1).default('image-factory'),
+    JWT_AUDIENCE: z.string().min(1).default('image-factory'),
+    JWT_TTL_SECONDS: wholeNumber(1, 86_400).default(900),
+    BOOTSTRAP_ADMIN_EMAIL: z.email('must be an e-mail address').optional(),
+    BOOTSTRAP_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
+    WORKER_SLOTS: wholeNumber(1, 256).default(os.availableParallelism()),
+    LEASE_SECONDS: wholeNumber(3, 3_600).default(30),
+    SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 86_400).default(30),
+    BUILD_ENGINE: z.enum(['auto', 'buildah']).default('auto'),
+    BUILD_USER: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be a user name')
+      .default('image-factory'),
+    ARTIFACT_DIR: absolutePath.optional(),
+    GIT_ALLOWED_PROTOCOLS: commaList
+      .refine(
+        (values) => values.every((value) => ['https', 'http', 'ssh', 'git'].includes(value)),
+        'may list https, http, ssh, git',
+      )
+      .default(['https', 'ssh']),
+    GIT_ALLOWED_FILE_ROOT: absolutePath.optional(),
+    ALLOWED_ORIGINS: origins.default([]),
+    REGISTRY_AUTH_FILE: absolutePath.optional(),
+    REGISTRY_INSECURE: commaList.default([]),
+    MAX_STREAMS_PER_TENANT: wholeNumber(1, 1_000_000).default(1_000),
+    LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  })
+  .superRefine((env, context) => {
+    if (env.DATABASE_URL !== undefined && env.JWT_SECRET === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['JWT_SECRET'],
+        message: 'is required when DATABASE_URL is set, so that every process signs with the same one',
+      });
+    }
+  })
+  .transform((env) => ({ ...env, ARTIFACT_DIR: env.ARTIFACT_DIR ?? path.join(env.DATA_DIR, 'artifacts') }));
+
+/** The settings, parsed and typed. */
+export type Env = z.output<typeof schema>;
+
+/** The injection token of the settings: `constructor(@Inject(ENV) private readonly env: Env)`. */
+export const ENV = Symbol('Env');
+
+/** The names of all settings, in the order of the schema. */
+export const settingNames: readonly string[] = Object.keys(schema.def.in.shape);
+
+/**
+ * Reads the settings. An empty value counts as unset.
+ * @throws Error with one line that names every bad setting and what it must be.
+ */
+export function parseEnv(source: NodeJS.ProcessEnv): Env {
+  const given = Object.fromEntries(
+    Object.entries(source).filter(([name, value]) => settingNames.includes(name) && value !== ''),
+  );
+  const result = schema.safeParse(given);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+    throw new Error(`Bad settings: ${problems.join('; ')}.`);
+  }
+  return result.data;
+}

@@ -1,0 +1,59 @@
+import type { LogLevel } from '../build-logs/log-entry';
+
+/** What a person did wrong or a limit ended: its message is shown as the build's `error_message`. */
+export class BuildFailure extends Error {
+  public override readonly name = 'BuildFailure';
+}
+
+/** Where a build reports to while it runs. */
+export interface BuildOutput {
+  /**
+   * One line for the log. `step` is the step that printed it: `checkout`, a Dockerfile step such as `build 2/5`, or
+   * `publish`. A promise means that the log is behind: the producer must wait for it before it reads on.
+   */
+  line(level: LogLevel, message: string, step: string): void | Promise<void>;
+  /** How many steps the build has, once that is known. */
+  stepsTotal(total: number): void;
+  /** How many steps are finished; never falls. */
+  stepsDone(done: number): void;
+}
+
+/** All that an engine needs to know of a build. Paths are absolute. */
+export interface ImageBuild {
+  readonly buildId: string;
+  readonly projectId: string;
+  /** The checked-out repository. */
+  readonly checkoutDir: string;
+  /** Relative to the checkout; neither leaves it. */
+  readonly dockerfilePath: string;
+  readonly contextPath: string;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** Where to push, without a tag; null: keep the image as an OCI archive at `archivePath`. */
+  readonly imageRepository: string | null;
+  /** The tag for a push, such as `42-1a2b3c4d5e6f`. */
+  readonly tag: string;
+  readonly archivePath: string;
+  /** The repository prefixes for which the operator's registry credentials may be used. */
+  readonly registryPrefixes: readonly string[];
+}
+
+export interface BuiltImage {
+  /** `sha256:` and 64 hex digits: of the manifest. */
+  readonly digest: string;
+  /** `repository@digest` after a push; null for an archive. */
+  readonly reference: string | null;
+}
+
+/** An engine that turns a checkout into an image. */
+export interface ImageBuilder {
+  /** @throws Error that says what is missing, when the engine cannot build on this host. */
+  check(): Promise<void>;
+  /**
+   * Builds and publishes. Once the signal is aborted everything it started is ended (TERM, 10 s, KILL) before this
+   * rejects with the signal's reason.
+   * @throws BuildFailure for all that the build's owner can mend.
+   */
+  build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage>;
+  /** Removes what the engine keeps of a build or a project. */
+  forgetProject(projectId: string): Promise<void>;
+}
