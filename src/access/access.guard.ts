@@ -1,0 +1,44 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request } from 'express';
+import { ApiError } from '../http/api-error';
+import type { Identity } from './identity';
+import { TokenVerifier } from './token-verifier';
+
+declare module 'express-serve-static-core' {
+  interface Request {
+    /** Set by the guard on every route that is not public. */
+    identity?: Identity;
+  }
+}
+
+/** What a route asks of its caller: nothing, a token, or a token with a permission. */
+export const Access = Reflector.createDecorator<'public' | 'authenticated' | { readonly permission: string }>();
+
+export function forbidden(): ApiError {
+  return new ApiError(403, 'You do not have permission to access this resource');
+}
+
+/** Stands before every route. One that declares no access at all is a mistake of ours, and stays shut. */
+@Injectable()
+export class AccessGuard implements CanActivate {
+  public constructor(
+    private readonly reflector: Reflector,
+    private readonly verifier: TokenVerifier,
+  ) {}
+
+  public canActivate(context: ExecutionContext): boolean {
+    const access = this.reflector.getAllAndOverride(Access, [context.getHandler(), context.getClass()]) as
+      | 'public'
+      | 'authenticated'
+      | { readonly permission: string }
+      | undefined;
+    if (access === 'public') return true;
+    const request = context.switchToHttp().getRequest<Request>();
+    const identity = this.verifier.verifyHeader(request.headers.authorization);
+    request.identity = identity;
+    if (access === 'authenticated') return true;
+    if (access === undefined || !identity.permissions.has(access.permission)) throw forbidden();
+    return true;
+  }
+}

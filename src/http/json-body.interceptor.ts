@@ -1,0 +1,68 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { json, type Request, type Response } from 'express';
+import type { Observable } from 'rxjs';
+import { ApiError } from './api-error';
+
+const bodyLimit = '1mb';
+const deepest = 32;
+const methodsWithBody = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+const parser = json({ limit: bodyLimit, strict: false, type: () => true });
+
+function hasBody(request: Request): boolean {
+  const length = request.headers['content-length'];
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** What no text column and no JSON column of the database can hold, and what no request of ours needs. */
+function problemOf(value: unknown, depth: number): string | null {
+  if (typeof value === 'string') {
+    if (value.includes('\0')) return 'must not contain a NUL character';
+    return value.isWellFormed() ? null : 'must be well-formed Unicode';
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  if (depth === deepest) return `must not be nested deeper than ${deepest} levels`;
+  for (const [key, item] of Object.entries(value)) {
+    const problem = problemOf(key, depth) ?? problemOf(item, depth + 1);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function check(name: string, value: unknown): void {
+  const problem = problemOf(value, 1);
+  if (problem !== null) throw ApiError.badFields({ [name]: problem });
+}
+
+async function parse(request: Request, response: Response): Promise<void> {
+  if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
+    throw new ApiError(415, 'The request body must be sent as application/json');
+  }
+  await new Promise<void>((resolve, reject) => {
+    parser(request, response, (error?: unknown) => {
+      if (error === undefined) resolve();
+      else reject(error instanceof Error ? error : new Error('The body could not be read', { cause: error }));
+    });
+  });
+  const body: unknown = request.body;
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new ApiError(400, 'The request body must be a JSON object');
+  }
+}
+
+/**
+ * Reads the body after the guards and before the pipes: so a request without a valid token or permission is answered
+ * 401 or 403 whatever it carries, and nothing that an unknown client sends is parsed.
+ */
+@Injectable()
+export class JsonBodyInterceptor implements NestInterceptor {
+  public async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<Request>();
+    if (methodsWithBody.has(request.method) && hasBody(request)) {
+      await parse(request, http.getResponse<Response>());
+      for (const [name, value] of Object.entries(request.body as object)) check(name, value);
+    }
+    for (const [name, value] of Object.entries(request.query)) check(name, value);
+    return next.handle();
+  }
+}
