@@ -71,7 +71,7 @@ export class LineSplitter {
         this.append(lines, text.slice(position, end), end < text.length);
       }
       if (text[end] === '\n') this.endLine(lines, true);
-      else if (text[end] === '\r') this.returned = true;
+      else if (text[end] === '\r') this.returnCarriage(lines);
       position = end + 1;
     }
     return lines;
@@ -91,8 +91,13 @@ export class LineSplitter {
     }
   }
 
+  private returnCarriage(lines: string[]): void {
+    this.append(lines, '', true);
+    this.returned = true;
+  }
+
   private endLine(lines: string[], byNewline: boolean): void {
-    if (this.mask !== null) this.append(lines, '', true);
+    this.append(lines, '', true);
     if (this.unfinished !== '' || (byNewline && !this.partlyDelivered)) lines.push(this.unfinished);
     this.unfinished = '';
     this.partlyDelivered = false;

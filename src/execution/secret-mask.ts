@@ -104,7 +104,8 @@ export class MaskedStream {
 
   /** What can be shown of the line after this piece. `last`: the line ends with it, and nothing is kept back. */
   public write(piece: string, last: boolean): string {
-    const text = this.held === '' ? piece : this.held + piece;
+    const text = this.held + piece;
+    if (text === '') return '';
     const keep = last ? text.length : this.mask.possibleStart(text);
     let shown = '';
     let position = this.covered;

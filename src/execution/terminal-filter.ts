@@ -5,8 +5,7 @@ const longestSequence = 64;
 const longestPayload = 128 * 1024;
 
 // Every control character but tab, LF and CR.
-// eslint-disable-next-line no-control-regex
-const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+const controls = /[^\P{Cc}\t\n\r]/gu;
 
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'payload' | 'payloadEscape';
 

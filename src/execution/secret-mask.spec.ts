@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { SecretMask } from './secret-mask';
+
+const secret = 'hunter2:/+?hunter2';
+
+/** Masks a text that is written in these pieces. */
+function maskPieces(mask: SecretMask, pieces: readonly string[]): string {
+  const stream = mask.stream();
+  if (stream === null) return pieces.join('');
+  return [...pieces, ''].map((piece, index) => stream.write(piece, index === pieces.length)).join('');
+}
+
+describe('SecretMask', () => {
+  const mask = new SecretMask([secret, 'short']);
+
+  it('replaces a secret wherever it stands', () => {
+    expect(mask.apply(`a ${secret}, ${secret}${secret} b`)).toBe('a ***, ****** b');
+  });
+
+  it('leaves short secrets and everything else alone', () => {
+    expect(mask.apply('a short text with hunter2')).toBe('a short text with hunter2');
+    expect(new SecretMask(['', 'seven77']).stream()).toBeNull();
+    expect(new SecretMask(['', 'seven77']).apply('seven77')).toBe('seven77');
+  });
+
+  it('masks base64 at every alignment, by both alphabets, with and without padding', () => {
+    for (const before of ['', 'u', 'us', 'use', 'user:']) {
+      for (const after of ['', '.', '..', '...']) {
+        for (const encoding of ['base64', 'base64url'] as const) {
+          const encoded = Buffer.from(before + secret + after).toString(encoding);
+          const shown = mask.apply(`auth: ${encoded}`);
+          expect(shown).toContain('***');
+          // Left are the neighbours, and at each end at most one character that they share with the secret.
+          const [front = '', back = ''] = shown.replace('auth: ', '').split('***');
+          expect(front.length).toBe(Math.ceil((before.length * 8) / 6));
+          expect(back.replaceAll('=', '').length).toBeLessThanOrEqual(Math.ceil((after.length * 8) / 6) + 1);
+        }
+      }
+    }
+  });
+
+  it('masks the percent-encoded form, in both cases', () => {
+    const strict = 'hunter2%3A%2F%2B%3Fhunter2';
+    expect(mask.apply(`https://u:${strict}@host ${strict.toLowerCase()}`)).toBe('https://u:***@host ***');
+    expect(
+      new SecretMask(["pass (word)!'*"]).apply("pass%20(word)!'* pass%20%28word%29%21%27%2A pass+%28word%29%21%27%2a"),
+    ).toBe('*** *** ***');
+  });
+
+  it('masks the form inside a JSON string', () => {
+    expect(new SecretMask(['pass"word\\1']).apply(JSON.stringify({ p: 'pass"word\\1' }))).toBe('{"p":"***"}');
+  });
+
+  it('masks the lines of a secret of several lines', () => {
+    const key = '-----BEGIN KEY-----\nMIIBVgIBADANBgkq\nAAAA\n-----END KEY-----\n';
+    expect(key.split('\n').map((line) => new SecretMask([key]).apply(line))).toEqual(['***', '***', 'AAAA', '***', '']);
+  });
+
+  it('takes secrets literally', () => {
+    const literal = '^.*[a-z]+(x|y){2}\\d$-/';
+    expect(new SecretMask([literal]).apply(`abcdefgh ${literal}`)).toBe('abcdefgh ***');
+  });
+
+  it('shows no part of secrets that overlap or contain each other', () => {
+    const both = new SecretMask(['abcdefgh', 'efghijkl', 'abcdefghijklmnop']);
+    expect(both.apply('-abcdefghijkl-')).toBe('-***-');
+    expect(both.apply('-abcdefghijklmnop-')).toBe('-***-');
+  });
+
+  it('masks a text in pieces like the whole text', () => {
+    const secrets = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 8, maxLength: 12 }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    const part = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 6 });
+    fc.assert(
+      fc.property(
+        secrets,
+        fc.array(fc.oneof(part, fc.nat(2)), { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 6 }),
+        (known, parts, cuts) => {
+          const text = parts.map((item) => (typeof item === 'string' ? item : (known[item] ?? ''))).join('');
+          const ends = [...cuts.map((at) => at % (text.length + 1)), text.length].sort((a, b) => a - b);
+          const pieces = ends.map((end, index) => text.slice(index === 0 ? 0 : ends[index - 1], end));
+          const mask = new SecretMask(known);
+          expect(maskPieces(mask, pieces)).toBe(mask.apply(text));
+          for (const secret of known) expect(mask.apply(text)).not.toContain(secret);
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('keeps no more of an unfinished line than a secret is long', () => {
+    const repeated = new SecretMask(['aaaaaaaa']).stream();
+    const shown = Array.from({ length: 1_000 }, () => repeated?.write('a'.repeat(100), false) ?? '').join('');
+    expect(shown).toBe('***');
+    expect(repeated?.write('b', false)).toBe('b');
+  });
+
+  it('takes time in proportion to the text', () => {
+    const many = new SecretMask(
+      Array.from({ length: 20 }, (_, index) => `secret number ${index}: ${'x'.repeat(index)}`),
+    );
+    const line = 'secret number x aGVsbG8gd29ybGQ '.repeat(8);
+    const started = performance.now();
+    for (let count = 0; count < 20_000; count += 1) many.apply(line);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
