@@ -1,0 +1,112 @@
+// The service as a child of the demo.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { root } from '../terminal.mjs';
+
+const readyMs = 120_000;
+const stopMs = 60_000;
+
+export class Service {
+  #child;
+  #logFile;
+  #origin;
+
+  /** Settles with one sentence when the process has ended. */
+  ended;
+
+  /**
+   * Starts the service. Its own log goes to a file, so that the terminal shows the build.
+   * @param settings environment variables on top of this process's.
+   */
+  constructor(settings, origin, logFile) {
+    this.#origin = origin;
+    this.#logFile = logFile;
+    const log = openSync(logFile, 'w', 0o600);
+    // A process group of its own: Ctrl-C reaches the demo alone, which then stops the service. The channel tells the
+    // service when the demo is gone, even by a kill -9.
+    this.#child = spawn(process.execPath, [path.join(root, 'scripts', 'start.mjs')], {
+      cwd: root,
+      env: { ...process.env, ...settings },
+      stdio: ['ignore', log, log, 'ipc'],
+      detached: true,
+    });
+    this.#child.channel.unref();
+    this.ended = new Promise((resolve) => {
+      this.#child.once('error', (error) => resolve(error.message));
+      this.#child.once('exit', (code, signal) => resolve(signal === null ? `exit status ${code}` : `signal ${signal}`));
+    }).finally(() => closeSync(log));
+  }
+
+  /** Waits until the service can work. @throws Error with its last word when it ended instead. */
+  async ready() {
+    const deadline = Date.now() + readyMs;
+    let how;
+    void this.ended.then((reason) => {
+      how = reason;
+    });
+    while (Date.now() < deadline) {
+      if (how !== undefined) throw new Error(`The service did not start: ${this.lastWord() || how}`);
+      if (await this.#isReady()) return;
+      await sleep(100);
+    }
+    throw new Error(`The service was not ready within ${readyMs / 1000} s: ${this.lastWord()}`);
+  }
+
+  /** Ends the service in order; forcibly when it takes too long. */
+  async stop() {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return;
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopMs);
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  /** The last line of the service's log: its message where it is a record, else as it stands. */
+  lastWord() {
+    const line = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+    try {
+      return JSON.parse(line).msg ?? line;
+    } catch {
+      return line;
+    }
+  }
+
+  async #isReady() {
+    try {
+      const response = await fetch(`${this.#origin}/health/ready`, { signal: AbortSignal.timeout(5_000) });
+      return response.ok;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/**
+ * The port to serve on: the wanted one, or a free one where it is taken and nobody asked for it.
+ * @throws Error when a port that was asked for is taken.
+ */
+export async function choosePort(host, asked) {
+  const wanted = Number(asked || 8080);
+  const port = await listenOnce(host, wanted);
+  if (port !== undefined) return port;
+  if (asked) throw new Error(`Port ${wanted} of ${host} is taken: stop what listens there, or set PORT to another.`);
+  return await listenOnce(host, 0);
+}
+
+function listenOnce(host, port) {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', (error) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
+      else reject(new Error(`Cannot listen on ${host}, port ${port}: ${error.message}`, { cause: error }));
+    });
+    server.listen(port, host, () => {
+      const { port: bound } = server.address();
+      server.close(() => resolve(bound));
+    });
+  });
+}
