@@ -85,7 +85,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
       const wakes = [...this.pending.values()];
       this.pending.clear();
       try {
-        this.sender ??= await this.connect((lost) => {
+        this.sender ??= await this.connect('sender', (lost) => {
           if (this.sender === lost) this.sender = undefined;
         });
         await this.sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
@@ -94,50 +94,66 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
         ]);
       } catch (error) {
         // Every reader of a wake also polls slowly, so a lost one costs time and nothing else.
+        if (!this.stopped()) this.logger.warn(`${wakes.length} wakes were not sent: ${String(error)}`);
+        const broken = this.sender;
         this.sender = undefined;
-        if (!this.stopping.signal.aborted) this.logger.warn(`${wakes.length} wakes were not sent: ${String(error)}`);
+        await broken?.end();
         return;
       }
     }
   }
 
   private async listen(): Promise<void> {
-    const client = await this.connect((lost) => {
+    const client = await this.connect('listener', (lost) => {
       if (this.receiver === lost) void this.reconnect();
     });
+    try {
+      client.on('notification', ({ payload }) => {
+        this.receive(payload ?? '');
+      });
+      await client.query(`LISTEN ${channel}`);
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
     this.receiver = client;
-    client.on('notification', ({ payload }) => {
-      const { from, wake } = JSON.parse(payload ?? '{}') as { from: string; wake: Sent };
-      if (from !== this.origin) this.deliver(wake);
-    });
-    await client.query(`LISTEN ${channel}`);
     this.deliver({ kind: 'resync' });
+  }
+
+  private receive(payload: string): void {
+    try {
+      const { from, wake } = JSON.parse(payload) as { from: string; wake: Sent };
+      if (from !== this.origin) this.deliver(wake);
+    } catch {
+      this.logger.warn('A notification is not one of ours');
+    }
   }
 
   private async reconnect(): Promise<void> {
     this.receiver = undefined;
-    while (!this.stopping.signal.aborted) {
+    for (let said = false; !this.stopped();) {
       try {
         await sleep(reconnectDelayMs, undefined, { signal: this.stopping.signal });
         await this.listen();
         return;
       } catch (error) {
-        if (!this.stopping.signal.aborted) this.logger.warn(`Listening for notifications failed: ${String(error)}`);
+        if (!said && !this.stopped()) this.logger.warn(`Listening for notifications failed: ${String(error)}`);
+        said = true;
       }
     }
   }
 
-  private async connect(onLost: (client: Client) => void): Promise<Client> {
+  private async connect(part: string, onLost: (client: Client) => void): Promise<Client> {
     const client = new Client({
       connectionString: this.address.url,
-      application_name: 'image-factory notifications',
+      application_name: `image-factory ${part}`,
       connectionTimeoutMillis: 5_000,
       query_timeout: 5_000,
       keepAlive: true,
     });
     let lost = false;
     const onEnd = (): void => {
-      if (lost || this.stopping.signal.aborted) return;
+      if (lost || this.stopped()) return;
       lost = true;
       client.end().catch(() => undefined);
       onLost(client);
@@ -145,6 +161,12 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     client.on('error', onEnd);
     client.on('end', onEnd);
     await client.connect();
+    // Connected while the service was shutting down: nobody would close it.
+    if (this.stopped()) await client.end();
     return client;
+  }
+
+  private stopped(): boolean {
+    return this.stopping.signal.aborted;
   }
 }

@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { isDatabaseUnavailable } from './database-errors';
+
+const patienceMs = 30_000;
+const oldestVersion = 14;
+
+/**
+ * Waits until the database answers, up to 30 s, and sees that its server is new enough.
+ * @throws Error with one line: it does not answer, refuses us, or is older than PostgreSQL 14.
+ */
+export async function awaitServer(
+  url: string,
+  logger: Pick<Console, 'log'>,
+  waitAtMostMs: number = patienceMs,
+): Promise<void> {
+  const deadline = Date.now() + waitAtMostMs;
+  for (let attempt = 1; ; attempt += 1) {
+    const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 5_000 });
+    const place = client.host.startsWith('/') ? client.host : `${client.host}:${client.port}`;
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      checkVersion((await client.query<{ server_version: string }>('SHOW server_version')).rows);
+      return;
+    } catch (cause) {
+      const reason = reasonOf(cause);
+      if (!isDatabaseUnavailable(cause)) throw new Error(`The database at ${place} refused: ${reason}`, { cause });
+      if (Date.now() > deadline) throw new Error(`The database at ${place} does not answer: ${reason}`, { cause });
+      if (attempt === 1) logger.log(`Waiting for the database at ${place} (${reason})`);
+      await sleep(250);
+    } finally {
+      await client.end();
+    }
+  }
+}
+
+function checkVersion(rows: readonly { server_version: string }[]): void {
+  const version = rows[0]?.server_version ?? '';
+  if (Number.parseInt(version, 10) < oldestVersion) {
+    throw new Error(`it is PostgreSQL ${version}, and at least ${oldestVersion} is needed`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return (error.errors as unknown[]).map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

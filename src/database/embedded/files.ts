@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type ChosenAccount, commandLine } from './account';
+import { administrator } from './postmaster';
+
+const run = promisify(execFile);
+const unfinished = 'unfinished-';
+
+/**
+ * Makes the server's files in `home/data` if there are none, and gives those that there are to its account.
+ * @throws Error with one line when they are another major version's.
+ */
+export async function prepareFiles(home: string, initdb: string, account: ChosenAccount): Promise<string> {
+  const files = path.join(home, 'data');
+  if (!existsSync(files)) {
+    await create(home, files, initdb, account);
+    return files;
+  }
+  const version = readFileSync(path.join(files, 'PG_VERSION'), 'utf8').trim();
+  if (version !== String(account.majorVersion)) {
+    throw new Error(
+      `${files} was made by PostgreSQL ${version} and the embedded one is ${account.majorVersion}: move the data with pg_dump, or start the version that made it.`,
+    );
+  }
+  if (statSync(files).uid !== account.uid) {
+    // Made when the server ran as someone else. chown, unlike a walk of our own, cannot be led astray by links.
+    await run('chown', ['-R', '-h', `${account.uid}:${account.gid}`, files]);
+  }
+  return files;
+}
+
+async function create(home: string, files: string, initdb: string, account: ChosenAccount): Promise<void> {
+  for (const entry of readdirSync(home)) {
+    if (entry.startsWith(unfinished)) await run('rm', ['-rf', '--', path.join(home, entry)]);
+  }
+  // Under another name until it is complete, so that an interrupted first start leaves nothing that looks ready.
+  const draft = mkdtempSync(path.join(home, unfinished));
+  chownSync(draft, account.uid, account.gid);
+  const [program, args] = commandLine(account, initdb, [
+    `--pgdata=${draft}`,
+    `--username=${administrator}`,
+    '--auth-local=trust',
+    '--auth-host=reject',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--data-checksums',
+    '--no-instructions',
+  ]);
+  try {
+    await run(program, args, { ...account.spawnAs, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+  } catch (cause) {
+    const complaint = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : String(cause);
+    throw new Error(`The embedded PostgreSQL could not make its files: ${complaint.replaceAll(/\s*\n\s*/g, ' ')}`, {
+      cause,
+    });
+  }
+  renameSync(draft, files);
+}

@@ -1,0 +1,42 @@
+import { DataSource, MigrationExecutor } from 'typeorm';
+import { dataSourceOptions } from './data-source-options';
+
+/** Any number that nothing else locks; it is the same for every process that migrates one database. */
+const advisoryLock = '7236201845';
+
+/**
+ * Brings the schema up to date. Processes that start together on one database wait for each other here: one runs the
+ * migrations, the others then find nothing left to do. Nothing times out, since a migration may rewrite a big table.
+ * @returns the names of the migrations that ran.
+ * @throws Error with one line when a migration fails; those before it are kept.
+ */
+export async function migrate(url: string): Promise<readonly string[]> {
+  const dataSource = new DataSource({
+    ...dataSourceOptions(url),
+    applicationName: 'image-factory migrations',
+    poolSize: 2,
+    connectTimeoutMS: 10_000,
+    extra: { keepAlive: true },
+  });
+  await dataSource.initialize();
+  try {
+    // The lock and the migrations share a session: whoever loses the one loses the other.
+    const session = dataSource.createQueryRunner();
+    try {
+      await session.query(`SELECT pg_advisory_lock(${advisoryLock})`);
+      const executor = new MigrationExecutor(dataSource, session);
+      executor.transaction = 'each';
+      const done = await executor.executePendingMigrations();
+      return done.map(({ name }) => name);
+    } catch (cause) {
+      throw new Error(`The database could not be migrated: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
+    } finally {
+      await session.release();
+    }
+  } finally {
+    // Closing the session gives the lock back.
+    await dataSource.destroy();
+  }
+}
