@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto';
+import { lstat, readFile, readdir, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { BuildahPlace, type BuildahTraits } from './buildah-place';
+import { probeBuildah } from './buildah-probe';
+import type { Cage } from './cage';
+import { ask } from './cage-identity';
+import { findInCheckout } from './checkout-file';
+import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
+import { EngineOutput } from './engine-output';
+import { keepArchive } from './image-archive';
+import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from './image-builder';
+import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
+import { authFor } from './registry-auth';
+import { RegistryClient } from './registry-client';
+import { ScratchDirs } from './scratch-dirs';
+
+export interface BuildahBuilderOptions {
+  readonly cage: Cage;
+  readonly dataDir: string;
+  /** The operator's credentials, in the format of Docker's configuration file. */
+  readonly authFile: string | null;
+  /** Registries, such as `registry.test:5000`, that may speak plain HTTP; those on the loopback always may. */
+  readonly insecureRegistries: readonly string[];
+}
+
+const largestDockerfile = 1024 * 1024;
+
+/** One build on its way. */
+interface Job {
+  readonly build: ImageBuild;
+  readonly place: BuildahPlace;
+  readonly plan: DockerfilePlan;
+  readonly dockerfile: string;
+  readonly context: string;
+  readonly traits: BuildahTraits;
+  readonly output: BuildOutput;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Builds with the buildah of this host, as an unprivileged user, in a cage that shows it this project's images and this
+ * build's checkout alone. Projects keep their layers, so an unchanged step is taken from the cache.
+ *
+ * Steps are those of the Dockerfile and the publishing; the checkout is the worker's to add. Lines are told under `pull`,
+ * `build 2/5` (of all Dockerfile steps that will run) and `publish`.
+ */
+export class BuildahBuilder implements ImageBuilder {
+  private found: Promise<BuildahTraits> | null = null;
+  private readonly scratch: ScratchDirs;
+  private readonly storageRoot: string;
+
+  public constructor(private readonly options: BuildahBuilderOptions) {
+    this.scratch = new ScratchDirs(path.join(options.dataDir, 'scratch'));
+    this.storageRoot = path.join(options.dataDir, 'engine');
+  }
+
+  public async check(): Promise<void> {
+    await this.traits();
+    if ((await ask(['buildah', '--version']).catch(() => null)) === null) throw new Error('buildah does not answer.');
+  }
+
+  /** What does not hold for builds on this host, a sentence each: for the start of the service. */
+  public async describe(): Promise<string[]> {
+    const { missing } = await this.traits();
+    return [...missing, ...(await this.options.cage.describe())];
+  }
+
+  public async build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage> {
+    const traits = await this.traits();
+    const { checkoutDir } = build;
+    const context = await findInCheckout(checkoutDir, build.contextPath, 'Context', 'directory');
+    const dockerfile = await findInCheckout(checkoutDir, build.dockerfilePath, 'Dockerfile', 'file');
+    const plan = await this.plan(build, dockerfile, traits);
+    const target = build.imageRepository === null ? null : targetOf(build.imageRepository, build.tag);
+    output.stepsTotal(plan.stepCount + 1);
+
+    const registries = [...plan.baseImages.map(({ image }) => image), ...(target === null ? [] : [target])];
+    const loopback = registries.map(({ registry }) => registry).filter(isLoopbackRegistry);
+    signal.throwIfAborted();
+    const place = await BuildahPlace.open(this.options.cage, traits, {
+      storageDir: path.join(this.storageRoot, build.projectId),
+      scratchDir: await this.scratch.next(build.buildId),
+      readOnly: { checkout: path.resolve(checkoutDir) },
+      insecureRegistries: [...new Set([...loopback, ...this.options.insecureRegistries])],
+    });
+    try {
+      const job: Job = { build, place, plan, dockerfile, context, traits, output, signal };
+      for (const base of plan.baseImages) await this.pull(job, base);
+      const imageId = await this.run(job);
+      output.stepsDone(plan.stepCount);
+      const image = target === null ? await this.archive(job, imageId) : await this.push(job, imageId, target);
+      output.stepsDone(plan.stepCount + 1);
+      return image;
+    } finally {
+      await place.close();
+    }
+  }
+
+  public async forgetProject(projectId: string): Promise<void> {
+    const gone = path.join(this.storageRoot, `.gone-${randomUUID()}`);
+    try {
+      await rename(path.join(this.storageRoot, projectId), gone);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      throw error;
+    }
+    await this.options.cage.removeDir(gone);
+  }
+
+  /** Removes what killed workers of this host left behind; what others work with stays. */
+  public async sweep(): Promise<void> {
+    const projects = await readdir(this.storageRoot).catch(() => []);
+    const gone = projects.filter((name) => name.startsWith('.gone-')).map((name) => path.join(this.storageRoot, name));
+    for (const directory of [...gone, ...(await this.scratch.abandoned())]) {
+      await this.options.cage.removeDir(directory);
+    }
+  }
+
+  private traits(): Promise<BuildahTraits> {
+    this.found ??= this.probe();
+    return this.found;
+  }
+
+  private async probe(): Promise<BuildahTraits> {
+    try {
+      return await probeBuildah(this.options.cage, await this.scratch.next('probe'));
+    } catch (error) {
+      this.found = null;
+      throw error;
+    }
+  }
+
+  private async plan(build: ImageBuild, dockerfile: string, { version }: BuildahTraits): Promise<DockerfilePlan> {
+    const name = build.dockerfilePath;
+    if ((await lstat(dockerfile)).size > largestDockerfile)
+      throw new BuildFailure(`Dockerfile "${name}" exceeds 1 MiB`);
+    const [major = 0, minor = 0] = version;
+    return planDockerfile({
+      name,
+      text: await readFile(dockerfile, 'utf8'),
+      buildArgs: build.buildArgs,
+      hereDocuments: major > 1 || minor >= 33,
+    });
+  }
+
+  private async pull({ build, place, output, signal }: Job, { name, image, platform }: BaseImage): Promise<void> {
+    await output.line('INFO', `Pulling base image ${image.qualified}`, 'pull');
+    await new RegistryClient(place, output, signal).run({
+      step: 'pull',
+      subject: `base image "${name}"`,
+      auth: await authFor(this.options.authFile, [image], build.registryPrefixes),
+      args: [
+        'pull',
+        ...['--policy', 'always', ...(platform === null ? [] : ['--platform', platform])],
+        `docker://${image.qualified}`,
+      ],
+    });
+  }
+
+  /** Runs the Dockerfile. @returns the id of the image in the project's storage. */
+  private async run({ build, place, plan, dockerfile, context, traits, output, signal }: Job): Promise<string> {
+    const engineOutput = new EngineOutput(plan, output);
+    const idFile = place.outFile('image-id');
+    const buildArgs = Object.entries(build.buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
+    const { exitCode } = await place.buildah(
+      'own',
+      [
+        ...['build', '--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
+        ...[...traits.isolation, ...buildArgs, '--iidfile', place.inside(idFile)],
+        ...['--file', place.inside(dockerfile), place.inside(context)],
+      ],
+      { onLine: engineOutput.onLine, signal },
+    );
+    if (exitCode !== 0) throw engineOutput.failure(exitCode);
+    return readSha256(idFile);
+  }
+
+  private async archive({ build, place, output, signal }: Job, imageId: string): Promise<BuiltImage> {
+    const [archive, digestFile] = [place.outFile('image.tar'), place.outFile('digest')];
+    await output.line('INFO', 'Keeping the image as an OCI archive', 'publish');
+    await new RegistryClient(place, output, signal).run({
+      step: 'publish',
+      subject: 'the image archive cannot be written',
+      auth: { auths: {} },
+      args: ['push', '--digestfile', place.inside(digestFile), imageId, `oci-archive:${place.inside(archive)}`],
+    });
+    const digest = await readSha256(digestFile);
+    signal.throwIfAborted();
+    await keepArchive(archive, build.archivePath);
+    await output.line('INFO', `Image digest ${digest}`, 'publish');
+    return { digest, reference: null };
+  }
+
+  private async push({ build, place, output, signal }: Job, imageId: string, target: ImageName): Promise<BuiltImage> {
+    const digestFile = place.outFile('digest');
+    const shown = `${build.imageRepository ?? ''}:${build.tag}`;
+    await output.line('INFO', `Pushing the image to ${shown}`, 'publish');
+    await new RegistryClient(place, output, signal).run({
+      step: 'publish',
+      subject: `push to "${shown}"`,
+      auth: await authFor(this.options.authFile, [target], build.registryPrefixes),
+      args: ['push', '--digestfile', place.inside(digestFile), imageId, `docker://${target.qualified}`],
+    });
+    const digest = await readSha256(digestFile);
+    await output.line('INFO', `Image digest ${digest}`, 'publish');
+    return { digest, reference: `${build.imageRepository ?? ''}@${digest}` };
+  }
+}
+
+function targetOf(repository: string, tag: string): ImageName {
+  const bare = parseImageName(repository);
+  const target = parseImageName(`${repository}:${tag}`);
+  if (target !== null && bare?.qualified === `${target.repository}:latest`) return target;
+  throw new BuildFailure(`image_repository "${repository}" is no repository name like registry.example/team/app`);
+}
+
+async function readSha256(file: string): Promise<string> {
+  const text = (await readFile(file, 'utf8')).trim();
+  const [match] = /^sha256:[0-9a-f]{64}$/.exec(text) ?? [];
+  if (match === undefined) throw new Error(`buildah wrote no digest to "${path.basename(file)}".`);
+  return match;
+}

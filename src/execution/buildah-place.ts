@@ -1,0 +1,147 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Cage, CageNetwork, CageView } from './cage';
+import type { RegistryAuth } from './registry-auth';
+import type { RunOptions, RunResult } from './run-process';
+
+/** How this host's buildah can be used. */
+export interface BuildahTraits {
+  /** Such as [1, 28, 2]. */
+  readonly version: readonly number[];
+  /** Options for the storage, before the command's name. */
+  readonly storage: readonly string[];
+  /** How RUN is isolated: options of `build` and `run`. */
+  readonly isolation: readonly string[];
+  /** What does not hold, a sentence each. */
+  readonly missing: readonly string[];
+}
+
+export interface PlaceDirs {
+  /** Images and layers; several places may share it at once. */
+  readonly storageDir: string;
+  /** This place's own; removed when the place is closed. */
+  readonly scratchDir: string;
+  readonly readOnly?: Readonly<Record<string, string>>;
+  /** Registries that may speak plain HTTP or show a certificate that nobody signed. */
+  readonly insecureRegistries?: readonly string[];
+}
+
+type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
+
+/**
+ * Where the buildah of one build works: a storage and a scratch directory, and nothing else of the host's configuration.
+ *
+ * Every command holds a shared lock on the storage; what clears up after builds that died holds it exclusively. The kernel
+ * frees a lock when its process ends, however it ends. What buildah notes of its mounts stays in the scratch directory,
+ * because mounts end with the namespace that made them.
+ */
+export class BuildahPlace {
+  private constructor(
+    private readonly cage: Cage,
+    private readonly view: CageView,
+    private readonly traits: BuildahTraits,
+    private readonly dirs: PlaceDirs,
+  ) {}
+
+  public static async open(cage: Cage, traits: BuildahTraits, dirs: PlaceDirs): Promise<BuildahPlace> {
+    const { storageDir, scratchDir, readOnly = {} } = dirs;
+    await cage.makeDir(storageDir);
+    await cage.makeDir(scratchDir);
+    const view = cage.view({ writable: { storage: storageDir, scratch: scratchDir }, readOnly });
+    const place = new BuildahPlace(cage, view, traits, dirs);
+    for (const name of ['home', 'tmp', 'run', 'out']) await cage.makeDir(path.join(scratchDir, name));
+    const files = { 'registries.conf': place.registries(), 'storage.conf': place.storage(), 'containers.conf': '' };
+    for (const [name, text] of Object.entries(files))
+      await writeFile(path.join(scratchDir, name), text, { flag: 'wx' });
+    await place.clearStorage();
+    return place;
+  }
+
+  /** The path by which buildah reaches a file of the host. */
+  public inside(hostPath: string): string {
+    return this.view.inside(hostPath);
+  }
+
+  /** A file that buildah writes for us. */
+  public outFile(name: string): string {
+    return path.join(this.dirs.scratchDir, 'out', name);
+  }
+
+  /** Runs a command of buildah; its stderr arrives on stdout, in true order. */
+  public buildah(network: CageNetwork, args: readonly string[], { onLine, signal }: EngineRun): Promise<RunResult> {
+    return this.locked(['-s'], network, args, { onLine, signal });
+  }
+
+  /**
+   * Runs work that needs credentials: they are readable for its time only, by its commands only.
+   * @param work gets the path of the file for `--authfile`.
+   */
+  public async withAuth<T>(auth: RegistryAuth, work: (authFile: string) => Promise<T>): Promise<T> {
+    const file = path.join(this.dirs.scratchDir, 'auth.json');
+    try {
+      await writeFile(file, JSON.stringify(auth), { flag: 'wx', mode: 0o600 });
+      await this.cage.handOver(file);
+      return await work(this.view.inside(file));
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  public async close(): Promise<void> {
+    await this.cage.removeDir(this.dirs.scratchDir);
+  }
+
+  /** Removes the working containers of builds that died; while another build uses the storage, they stay until the next. */
+  private async clearStorage(): Promise<void> {
+    const driver = this.traits.storage[1] ?? 'overlay';
+    const list = path.join(this.dirs.storageDir, `${driver}-containers`, 'containers.json');
+    const containers = await readFile(list, 'utf8').catch(() => '[]');
+    if (containers.trim() === '[]') return;
+    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], {});
+  }
+
+  private locked(
+    lock: readonly string[],
+    network: CageNetwork,
+    args: readonly string[],
+    options: EngineRun,
+  ): Promise<RunResult> {
+    const { storageDir, scratchDir } = this.dirs;
+    const runRoot = path.join(scratchDir, 'run');
+    const lockFile = this.inside(path.join(storageDir, '.image-factory.lock'));
+    const roots = ['--root', this.inside(storageDir), '--runroot', this.inside(runRoot), ...this.traits.storage];
+    return this.view.run(network)(
+      ['flock', ...lock, lockFile, 'sh', '-c', 'exec "$@" 2>&1', 'sh', 'buildah', ...roots, ...args],
+      { ...options, env: this.env(), cwd: this.inside(scratchDir) },
+    );
+  }
+
+  private env(): Record<string, string> {
+    const inside = (name: string): string => this.inside(path.join(this.dirs.scratchDir, name));
+    return {
+      HOME: inside('home'),
+      TMPDIR: inside('tmp'),
+      XDG_RUNTIME_DIR: inside('run'),
+      CONTAINERS_CONF: inside('containers.conf'),
+      CONTAINERS_STORAGE_CONF: inside('storage.conf'),
+      CONTAINERS_REGISTRIES_CONF: inside('registries.conf'),
+      LANG: 'C.UTF-8',
+    };
+  }
+
+  private storage(): string {
+    const { storageDir, scratchDir } = this.dirs;
+    const [graphRoot, runRoot] = [this.inside(storageDir), this.inside(path.join(scratchDir, 'run'))];
+    const words = { driver: this.traits.storage[1] ?? 'overlay', graphroot: graphRoot, runroot: runRoot };
+    return ['[storage]', ...Object.entries(words).map(([key, value]) => `${key} = ${JSON.stringify(value)}`), ''].join(
+      '\n',
+    );
+  }
+
+  private registries(): string {
+    const insecure = (this.dirs.insecureRegistries ?? []).map(
+      (registry) => `[[registry]]\nlocation = ${JSON.stringify(registry)}\ninsecure = true\n`,
+    );
+    return ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "disabled"', ...insecure].join('\n');
+  }
+}

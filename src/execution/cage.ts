@@ -1,0 +1,245 @@
+import { randomInt } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { lchown, mkdir, realpath, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
+import { networkSlots, type Egress } from './cage-network';
+import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
+import { isWithin } from './is-within';
+import { reachableResolver } from './resolver';
+import { runProcess, type RunOptions, type RunProcess, type RunResult } from './run-process';
+
+/**
+ * `host`: the host's own network, for commands of ours alone that run no code of a repository. `own`: a network namespace
+ * of its own with a way out where this host allows one, for everything that does.
+ */
+export type CageNetwork = 'host' | 'own';
+
+export interface CageOptions {
+  /** Who runs the commands when the service is root. */
+  readonly buildUser: string;
+  /** Hidden in every cage but for the directories of its view. */
+  readonly dataDir: string;
+  /** More files and directories that no command may see, such as the operator's registry credentials. */
+  readonly hidden?: readonly string[];
+}
+
+/** What a cage shows: each directory under a name, which stands for itself below `CageView.inside`. */
+export interface CageDirs {
+  /** Directories that the commands may write. */
+  readonly writable: Readonly<Record<string, string>>;
+  readonly readOnly?: Readonly<Record<string, string>>;
+}
+
+/** The view could not be made; the message says why. */
+export class CageError extends Error {
+  public override readonly name = 'CageError';
+}
+
+/**
+ * Runs commands in PID, mount, IPC, host name and, if wanted, network namespaces of their own, as an unprivileged user. All
+ * that a command started ends with it, with an abort, and with this process, however that ends.
+ */
+export class Cage {
+  private identity: Promise<CageIdentity> | null = null;
+  private egress: Promise<{ readonly kind: Egress; readonly missing: string | null }> | null = null;
+
+  public constructor(private readonly options: CageOptions) {}
+
+  /** @throws Error with one line that says why no command can be caged on this host. */
+  public async check(): Promise<void> {
+    const { buildUser } = await this.who();
+    const tools = ['setpriv', 'unshare', 'nsenter', 'mount', ...(buildUser === null ? ['newuidmap', 'newgidmap'] : [])];
+    const absent = tools.filter((tool) => !isInstalled(tool));
+    if (absent.length > 0) throw new Error(`Missing: ${absent.join(', ')}; install util-linux and uidmap.`);
+    const lines: string[] = [];
+    const onLine: RunOptions['onLine'] = ({ text }) => void lines.push(text);
+    const { exitCode } = await this.run({ writable: {} }, ['true'], 'host', null, { env: {}, onLine });
+    if (exitCode === 0) return;
+    throw new Error(
+      `Builds cannot be isolated on this host: ${lines.join('; ') || `exit code ${exitCode ?? 'none'}`}.`,
+    );
+  }
+
+  /** What does not hold on this host, a sentence each. */
+  public async describe(): Promise<string[]> {
+    const { missing } = await this.findEgress();
+    return missing === null ? [] : [missing];
+  }
+
+  /** Prepares to run commands that see these directories. */
+  public view(dirs: CageDirs): CageView {
+    const root = this.mountPoint(dirs);
+    return new CageView(root, dirs, (command, network, directory, options) =>
+      this.run(dirs, command, network, directory, options, root),
+    );
+  }
+
+  /** Makes a directory (and its parents) that belongs to the user of the commands. */
+  public async makeDir(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true });
+    await this.handOver(directory);
+  }
+
+  /** Gives a file or directory to the user of the commands. */
+  public async handOver(entry: string): Promise<void> {
+    const { buildUser } = await this.who();
+    if (buildUser !== null) await lchown(entry, buildUser.uid, buildUser.gid);
+  }
+
+  /** Removes a directory with all that commands left in it, whichever subordinate user owns it. */
+  public async removeDir(directory: string): Promise<void> {
+    try {
+      await rm(directory, { recursive: true, force: true });
+    } catch {
+      const view = this.view({ writable: { gone: directory } });
+      await view.run('host')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
+        env: { PATH: toolPath },
+      });
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  private who(): Promise<CageIdentity> {
+    this.identity ??= findIdentity(this.options.buildUser).catch((error: unknown) => {
+      this.identity = null;
+      throw error;
+    });
+    return this.identity;
+  }
+
+  /** Tries the ways out that fit this host, once. */
+  private findEgress(): Promise<{ readonly kind: Egress; readonly missing: string | null }> {
+    this.egress ??= this.tryEgress();
+    return this.egress;
+  }
+
+  private async tryEgress(): Promise<{ readonly kind: Egress; readonly missing: string | null }> {
+    const { buildUser } = await this.who();
+    const kind: Egress = buildUser === null ? 'slirp4netns' : 'veth';
+    const tools = kind === 'veth' ? ['ip', 'nft'] : ['ip', 'slirp4netns'];
+    const absent = tools.filter((tool) => !isInstalled(tool));
+    const none = (reason: string) =>
+      ({ kind: 'none', missing: `RUN steps have no network but loopback: ${reason}.` }) as const;
+    if (absent.length > 0) return none(`${absent.join(' and ')} not installed`);
+    try {
+      await this.run({ writable: {} }, ['true'], kind, null, { env: {} });
+    } catch (error) {
+      if (error instanceof CageError) return none(error.message);
+      throw error;
+    }
+    const resolves = kind === 'slirp4netns' || (await reachableResolver()) !== null;
+    return {
+      kind,
+      missing: resolves ? null : 'RUN steps resolve no names: the host has no name server off its loopback.',
+    };
+  }
+
+  /** Where a view is mounted: a directory that every system has and that holds nothing which the cage needs. */
+  private mountPoint(dirs: CageDirs): string {
+    const needed = [...Object.values(dirs.writable), ...Object.values(dirs.readOnly ?? {}), this.options.dataDir];
+    const free = ['/mnt', '/media', '/srv', '/opt'].find(
+      (candidate) => existsSync(candidate) && !needed.some((directory) => isWithin(candidate, directory)),
+    );
+    if (free === undefined) throw new CageError('None of /mnt, /media, /srv and /opt is free to mount a view on.');
+    return free;
+  }
+
+  private async run(
+    dirs: CageDirs,
+    command: readonly [string, ...string[]],
+    network: CageNetwork | Egress,
+    directory: string | null,
+    options: RunOptions,
+    root = this.mountPoint(dirs),
+  ): Promise<RunResult> {
+    const { buildUser } = await this.who();
+    const words = [...bindings(dirs), ...(await this.hiding())];
+    if (network !== 'host') {
+      const kind = network === 'own' ? (await this.findEgress()).kind : network;
+      const resolver = kind === 'slirp4netns' ? 'nameserver 10.0.2.3\n' : ((await reachableResolver()) ?? '');
+      words.push('resolver', resolver, 'network', kind, String(randomInt(networkSlots)));
+    }
+    if (buildUser !== null) words.push('user', String(buildUser.uid), String(buildUser.gid));
+    if (directory !== null) words.push('directory', directory);
+
+    const userNamespace = buildUser === null ? ['--user', '--map-root-user', '--map-auto'] : [];
+    let reason = '';
+    const launch: readonly [string, ...string[]] = [
+      // The death signal tells only of a death after it was set: a parent that is gone before that shows as another parent.
+      ...(['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', '[ "$PPID" = "$0" ] && exec "$@"'] as const),
+      ...[
+        String(process.pid),
+        'unshare',
+        ...userNamespace,
+        '--fork',
+        '--pid',
+        '--kill-child=KILL',
+        '--mount',
+        '--mount-proc',
+      ],
+      ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
+    ];
+    const result = await runProcess(launch, {
+      ...options,
+      env: { PATH: toolPath, ...options.env },
+      onLine: (line) => {
+        if (line.stream === 'stderr' && line.text.startsWith(cageFailurePrefix)) reason = line.text;
+        return options.onLine?.(line);
+      },
+    });
+    if (result.exitCode !== cageFailureStatus || reason === '') return result;
+    throw new CageError(reason.slice(cageFailurePrefix.length));
+  }
+
+  private async hiding(): Promise<string[]> {
+    const { dataDir, hidden = [] } = this.options;
+    const existing = [dataDir, ...hidden].filter((each) => existsSync(each));
+    const real = await Promise.all(existing.map((each) => realpath(each)));
+    return real.flatMap((each) => ['hide', each]);
+  }
+}
+
+type RunInView = (
+  command: readonly [string, ...string[]],
+  network: CageNetwork,
+  directory: string | null,
+  options: RunOptions,
+) => Promise<RunResult>;
+
+/** Directories of the host as the commands of a cage see them. */
+export class CageView {
+  public constructor(
+    private readonly root: string,
+    private readonly dirs: CageDirs,
+    private readonly runInView: RunInView,
+  ) {}
+
+  /**
+   * The path by which commands reach a file or directory of the host.
+   * @throws Error when the view does not show it.
+   */
+  public inside(hostPath: string): string {
+    const shown = Object.entries({ ...this.dirs.writable, ...this.dirs.readOnly });
+    for (const [name, directory] of shown) {
+      if (isWithin(directory, hostPath)) return path.join(this.root, name, path.relative(directory, hostPath));
+    }
+    throw new Error(`"${hostPath}" is not in the view.`);
+  }
+
+  /** Runs commands with this view; a `cwd` is a path inside. Nothing of the service's own environment reaches them. */
+  public run(network: CageNetwork): RunProcess {
+    return (command, { cwd, ...options }) => this.runInView(command, network, cwd ?? null, options);
+  }
+}
+
+function bindings({ writable, readOnly = {} }: CageDirs): string[] {
+  return [
+    ...Object.entries(writable).flatMap(([name, directory]) => ['bind', directory, name, 'rw']),
+    ...Object.entries(readOnly).flatMap(([name, directory]) => ['bind', directory, name, 'ro']),
+  ];
+}
+
+function isInstalled(tool: string): boolean {
+  return toolPath.split(':').some((directory) => existsSync(path.join(directory, tool)));
+}

@@ -1,0 +1,31 @@
+import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { BuildFailure } from './image-builder';
+import { isWithin } from './is-within';
+
+/**
+ * Finds a file or directory of a checkout, symbolic links resolved.
+ * @param what how the message names it, such as `Dockerfile`.
+ * @throws BuildFailure when it is absent, of the wrong kind, or leaves the checkout by `..` or by a symbolic link.
+ */
+export async function findInCheckout(
+  checkoutDir: string,
+  relative: string,
+  what: string,
+  kind: 'file' | 'directory',
+): Promise<string> {
+  const wanted = path.resolve(checkoutDir, relative);
+  if (!isWithin(path.resolve(checkoutDir), wanted))
+    throw new BuildFailure(`${what} "${relative}" leaves the repository`);
+  const root = await realpath(checkoutDir);
+  let found: string;
+  try {
+    found = await realpath(path.join(root, path.relative(path.resolve(checkoutDir), wanted)));
+  } catch {
+    throw new BuildFailure(`${what} "${relative}" does not exist in the repository`);
+  }
+  if (!isWithin(root, found)) throw new BuildFailure(`${what} "${relative}" leaves the repository by a symbolic link`);
+  const entry = await stat(found);
+  if (kind === 'file' ? entry.isFile() : entry.isDirectory()) return found;
+  throw new BuildFailure(`${what} "${relative}" is not a ${kind}`);
+}

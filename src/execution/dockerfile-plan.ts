@@ -1,0 +1,162 @@
+import os from 'node:os';
+import { Copy, DockerfileParser, From, Keyword, ModifiableInstruction, Run, type Instruction } from 'dockerfile-ast';
+import { argDefaults, expand, type Variables } from './dockerfile-words';
+import { BuildFailure } from './image-builder';
+import { parseImageName, type ImageName } from './image-name';
+
+/** A stage that will run. */
+export interface PlannedStage {
+  /** Its place among all stages of the Dockerfile, from 1. */
+  readonly number: number;
+  /** How many instructions it has, `FROM` included. */
+  readonly steps: number;
+}
+
+/** An image that must be there before the build begins. */
+export interface BaseImage {
+  /** As the Dockerfile has it, with variables replaced. */
+  readonly name: string;
+  readonly image: ImageName;
+  /** Such as `linux/arm64`; null for this machine's own. */
+  readonly platform: string | null;
+}
+
+/** What a build of a Dockerfile will do. */
+export interface DockerfilePlan {
+  /** Of all stages, also of those that the last one does not need. */
+  readonly stageCount: number;
+  /** Those that the last one needs, in order. */
+  readonly stages: readonly PlannedStage[];
+  /** Of all stages that run. */
+  readonly stepCount: number;
+  readonly baseImages: readonly BaseImage[];
+}
+
+export interface DockerfileSource {
+  /** How messages name it. */
+  readonly name: string;
+  readonly text: string;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** False when the engine does not know here-documents. */
+  readonly hereDocuments: boolean;
+}
+
+interface Stage {
+  readonly from: Instruction;
+  readonly alias: string | null;
+  readonly instructions: Instruction[];
+}
+
+const keywords: ReadonlySet<string> = new Set(Object.values(Keyword));
+const architecture = new Map([['x64', 'amd64']]).get(os.arch()) ?? os.arch();
+const platform = { OS: 'linux', ARCH: architecture, PLATFORM: `linux/${architecture}` };
+const platformArgs = Object.entries(platform).flatMap(([part, value]): [string, string][] => [
+  [`BUILD${part}`, value],
+  [`TARGET${part}`, value],
+]);
+
+/**
+ * Reads a Dockerfile as the engine will.
+ * @throws BuildFailure with file and line for what no build can succeed with.
+ */
+export function planDockerfile(source: DockerfileSource): DockerfilePlan {
+  const fail = (at: Instruction | null, problem: string): never => {
+    const line = at === null ? '' : ` line ${at.getRange().start.line + 1}:`;
+    throw new BuildFailure(`Dockerfile "${source.name}":${line} ${problem}.`);
+  };
+  const dockerfile = DockerfileParser.parse(source.text);
+  const variables = new Map<string, string>(platformArgs);
+  const stages: Stage[] = [];
+  for (const instruction of dockerfile.getInstructions()) {
+    const keyword = instruction.getKeyword();
+    if (!keywords.has(keyword)) fail(instruction, `unknown instruction "${instruction.getInstruction()}"`);
+    if (keyword !== 'ONBUILD' && (instruction.getArgumentsContent() ?? '') === '')
+      fail(instruction, `${keyword} says nothing`);
+    if (!source.hereDocuments && hasHereDocument(instruction)) {
+      fail(instruction, 'here-documents (<<EOF) need buildah 1.33 or newer on the worker');
+    }
+    const stage = stages.at(-1);
+    if (keyword === 'FROM')
+      stages.push({ from: instruction, alias: aliasOf(instruction), instructions: [instruction] });
+    else if (stage !== undefined) stage.instructions.push(instruction);
+    else if (keyword === 'ARG') declare(variables, instruction, source.buildArgs);
+    else fail(instruction, `${keyword} stands before the first FROM`);
+  }
+  if (stages.length === 0) fail(null, 'it has no FROM');
+
+  const needed = new Set<number>();
+  const images = new Map<string, BaseImage>();
+  const need = (index: number): void => {
+    const stage = stages[index];
+    if (stage === undefined || needed.has(index)) return;
+    needed.add(index);
+    for (const { at, written, ofPlatform, mayBeNumber } of references(stage)) {
+      const name = expand(written, variables);
+      const earlier = stages.findLastIndex(
+        ({ alias }, position) =>
+          position < index && (alias === name.toLowerCase() || (mayBeNumber && name === String(position))),
+      );
+      if (earlier >= 0) need(earlier);
+      else if (name !== 'scratch') {
+        const image = parseImageName(name);
+        if (image === null) return fail(at, `"${written}"${name === written ? '' : ` ("${name}")`} names no image`);
+        const wanted = ofPlatform === null ? null : expand(ofPlatform, variables);
+        images.set(image.qualified, { name, image, platform: wanted === platform.PLATFORM ? null : wanted });
+      }
+    }
+  };
+  need(stages.length - 1);
+
+  const planned = stages
+    .map(({ instructions }, index) => ({ number: index + 1, steps: instructions.length }))
+    .filter((_, index) => needed.has(index));
+  return {
+    stageCount: stages.length,
+    stages: planned,
+    stepCount: planned.reduce((sum, { steps }) => sum + steps, 0),
+    baseImages: [...images.values()],
+  };
+}
+
+function hasHereDocument(instruction: Instruction): boolean {
+  return (instruction instanceof Run || instruction instanceof Copy) && instruction.getHeredocs().length > 0;
+}
+
+function aliasOf(instruction: Instruction): string | null {
+  return /\sas\s+(\S+)$/i.exec(instruction.getArgumentsContent() ?? '')?.[1]?.toLowerCase() ?? null;
+}
+
+function declare(variables: Map<string, string>, arg: Instruction, given: DockerfileSource['buildArgs']): void {
+  for (const [name, value] of argDefaults(arg.getArgumentsContent() ?? '')) {
+    const known: Variables = variables;
+    const own = Object.hasOwn(given, name) ? given[name] : undefined;
+    const final = own ?? (value === undefined ? undefined : expand(value, known));
+    if (final !== undefined) variables.set(name, final);
+  }
+}
+
+interface Reference {
+  readonly at: Instruction;
+  readonly written: string;
+  readonly ofPlatform: string | null;
+  /** `COPY --from=0` means the first stage, `FROM 0` an image. */
+  readonly mayBeNumber: boolean;
+}
+
+/** Every image or stage that a stage takes something from. */
+function references(stage: Stage): Reference[] {
+  return stage.instructions.flatMap((at): Reference[] => {
+    if (at instanceof From) {
+      const written = /^\S+/.exec(at.getArgumentsContent() ?? '')?.[0] ?? '';
+      return [{ at, written, ofPlatform: at.getPlatformFlag()?.getValue() ?? null, mayBeNumber: false }];
+    }
+    const flags = at instanceof ModifiableInstruction ? at.getFlags() : [];
+    const sources = flags.map((flag) => {
+      if (flag.getName() === 'from') return flag.getValue();
+      return flag.getName() === 'mount' ? /(?:^|,)from=([^,]*)/.exec(flag.getValue() ?? '')?.[1] : null;
+    });
+    return sources
+      .filter((written) => typeof written === 'string' && written !== '')
+      .map((written) => ({ at, written: String(written), ofPlatform: null, mayBeNumber: true }));
+  });
+}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BuildahPlace } from './buildah-place';
+import { readEngineLine } from './engine-output';
+import { BuildFailure, type BuildOutput } from './image-builder';
+import type { RegistryAuth } from './registry-auth';
+import { readRegistryFailure } from './registry-failure';
+
+/** Waits before the second and the third attempt, in milliseconds. */
+const backoffMs: readonly number[] = [1_000, 4_000];
+
+export interface RegistryTask {
+  /** The step under which its lines stand in the log. */
+  readonly step: string;
+  /** How the failure's message begins, such as `base image "x"`. */
+  readonly subject: string;
+  readonly auth: RegistryAuth;
+  /** The arguments of buildah without the credentials, which follow the first of them. */
+  readonly args: readonly [command: string, ...rest: string[]];
+}
+
+/** Pulls and pushes: no code of a repository runs here, so these commands have the host's network and the credentials. */
+export class RegistryClient {
+  public constructor(
+    private readonly place: BuildahPlace,
+    private readonly output: BuildOutput,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /**
+   * Tries up to three times where the trouble may pass.
+   * @throws BuildFailure with the cause in plain words.
+   */
+  public async run(task: RegistryTask): Promise<void> {
+    for (let attempt = 0; ; attempt += 1) {
+      const error = await this.attempt(task);
+      if (error === null) return;
+      const { reason, transient } = readRegistryFailure(error, Object.keys(task.auth.auths).length > 0);
+      const wait = transient ? backoffMs[attempt] : undefined;
+      if (wait === undefined) throw new BuildFailure(`${task.subject}: ${reason}`);
+      await this.output.line('WARN', `${task.subject}: ${reason}; trying again in ${wait / 1_000} s`, task.step);
+      await sleep(wait, undefined, { signal: this.signal }).catch(() => undefined);
+      this.signal.throwIfAborted();
+    }
+  }
+
+  /** Null, or the engine's last error. */
+  private async attempt({ step, auth, args: [command, ...rest] }: RegistryTask): Promise<string | null> {
+    let error = '';
+    const { exitCode } = await this.place.withAuth(auth, (authFile) =>
+      this.place.buildah('host', [command, '--authfile', authFile, ...rest], {
+        signal: this.signal,
+        onLine: ({ text }) => {
+          if (text.startsWith('Error: ')) error = text.slice('Error: '.length);
+          const { level, message } = readEngineLine(text);
+          return this.output.line(text.startsWith('Error: ') ? 'ERROR' : level, message, step);
+        },
+      }),
+    );
+    return exitCode === 0 ? null : error || `the build engine ended with exit code ${exitCode ?? 'none'}`;
+  }
+}
