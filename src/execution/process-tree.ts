@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from 'node:util';
 
 const pollMs = 50;
 
@@ -46,7 +47,7 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
     process.kill(pid, signal);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return types.isNativeError(error) && 'code' in error && error.code === 'EPERM';
   }
 }
 

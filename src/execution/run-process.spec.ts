@@ -59,6 +59,16 @@ describe('runProcess', () => {
     expect(lines).toEqual([]);
   });
 
+  it('rejects with the very reason of the signal', async () => {
+    const reason = { kind: 'no Error' };
+    const abort = new AbortController();
+    const running = runProcess(['sleep', '600'], { env, signal: abort.signal });
+    setTimeout(() => {
+      abort.abort(reason);
+    }, 50);
+    await expect(running).rejects.toBe(reason);
+  });
+
   it('rejects with the error of a receiver, and the child is gone', async () => {
     let pid = 0;
     const running = runProcess(['sh', '-c', 'echo $$; exec sleep 600'], {

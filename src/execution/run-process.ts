@@ -95,15 +95,16 @@ class AbortWatch {
   private onAbort: () => void = () => undefined;
 
   public constructor(private readonly signal: AbortSignal | undefined) {
-    this.aborted = new Promise((_, reject) => {
-      this.onAbort = () => {
-        const reason: unknown = signal?.reason;
-        reject(reason instanceof Error ? reason : new Error(String(reason)));
-      };
+    const event = new Promise<void>((resolve) => {
+      this.onAbort = resolve;
+    });
+    this.aborted = event.then(() => {
+      signal?.throwIfAborted();
+      throw new Error('Aborted.');
     });
     this.aborted.catch(() => undefined);
-    if (signal?.aborted === true) this.onAbort();
     signal?.addEventListener('abort', this.onAbort, { once: true });
+    if (signal?.aborted === true) this.onAbort();
   }
 
   public forget(): void {
