@@ -5,8 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { ensureBuild } from './build.mjs';
-import { findBusybox } from './demo/busybox.mjs';
-import { ApiError, Client } from './demo/client.mjs';
+import { Client } from './demo/client.mjs';
 import { follow } from './demo/follow.mjs';
 import { branch, ensureRepository } from './demo/repository.mjs';
 import { choosePort, Service } from './demo/service.mjs';
@@ -31,9 +30,10 @@ await runProgram(async () => {
 // A request or a timer that is still under way must not keep a finished demo.
 process.exit();
 
+/** Everything of the demo is in this folder, apart from the data of `npm start`: remove it, and it never was. */
 async function demonstrate(folder) {
   const repository = path.join(folder, projectName);
-  await ensureRepository(repository, findBusybox());
+  await ensureRepository(repository);
   const credentials = { email, password: ensurePassword(path.join(folder, 'password')) };
 
   const host = process.env.HOST || '127.0.0.1';
@@ -43,6 +43,8 @@ async function demonstrate(folder) {
     HOST: host,
     PORT: String(port),
     ROLES: 'api,worker',
+    DATA_DIR: path.join(folder, 'data'),
+    ARTIFACT_DIR: '',
     DATABASE_URL: '',
     BOOTSTRAP_ADMIN_EMAIL: credentials.email,
     BOOTSTRAP_ADMIN_PASSWORD: credentials.password,
@@ -55,18 +57,19 @@ async function demonstrate(folder) {
   const service = new Service(settings, origin, serviceLog);
   try {
     const client = new Client(origin);
-    await orAbandon(service, async (signal) => {
+    const build = await orAbandon(service, async (signal) => {
       await service.ready();
-      await signIn(client, credentials);
+      await client.signIn(credentials);
       const project = await ensureProject(client, pathToFileURL(repository).href);
-      const build = await showBuild(client, project, signal);
+      const shown = await showBuild(client, project, signal);
       const archive = path.join(folder, `${projectName}.tar`);
-      await pipeline(await client.download(`/builds/${build.id}/image`), createWriteStream(archive));
-      report(origin, build, path.relative(root, archive));
+      await pipeline(await client.download(`/builds/${shown.id}/image`), createWriteStream(archive));
+      report(origin, shown, path.relative(root, archive));
+      return shown;
     });
     if (!once) {
       say();
-      tellHowToGoOn(origin, credentials);
+      tellHowToGoOn(`${origin}/api/v1`, credentials, build);
       await serve(service);
     }
   } finally {
@@ -85,7 +88,7 @@ async function orAbandon(service, work) {
     );
     void service.ended.then((how) => reject(new Error(`The service ended (${how}): ${service.lastWord()}`)));
   });
-  await Promise.race([work(signal), abandoned]);
+  return await Promise.race([work(signal), abandoned]);
 }
 
 async function serve(service) {
@@ -93,16 +96,6 @@ async function serve(service) {
   const how = await Promise.race([service.ended, stop]);
   if (how !== undefined) throw new Error(`The service ended (${how}): ${service.lastWord()}`);
   say('\nStopping …');
-}
-
-async function signIn(client, credentials) {
-  try {
-    await client.signIn(credentials);
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 401) throw error;
-    const reason = `${dataDir()} belongs to an installation with another administrator`;
-    throw new Error(`${reason}: run the demo with DATA_DIR set to another folder.`, { cause: error });
-  }
 }
 
 /** Registers the sample project, or finds the one of an earlier run. */
@@ -145,19 +138,18 @@ function report(origin, build, archive) {
   say(`\nBuild #${build.build_number}: ${build.status} in ${seconds.toFixed(1)} s`);
   say(`  Image digest   ${build.image_digest}`);
   say(`  Image archive  ${archive} (see: skopeo inspect "oci-archive:${archive}")`);
-  say(`  From the API   ${origin}/api/v1/builds/${build.id}/image`);
   say(`  Swagger UI     ${origin}/api/docs`);
 }
 
-function tellHowToGoOn(origin, { email: user, password }) {
+function tellHowToGoOn(api, { email: user, password }, build) {
   const body = JSON.stringify({ email: user, password });
   const token = `node -pe 'JSON.parse(fs.readFileSync(0)).access_token'`;
   say(`Sign in with   ${user}   ${password}`);
   say('By curl:');
-  say(`  TOKEN=$(curl -sS ${origin}/api/v1/auth/login -H 'Content-Type: application/json' -d '${body}' | ${token})`);
-  say(`  curl -sS -H "Authorization: Bearer $TOKEN" ${origin}/api/v1/builds`);
-  say(`  curl -sS -H "Authorization: Bearer $TOKEN" -o image.tar ${origin}/api/v1/builds/BUILD_ID/image`);
-  say('\nThe service goes on. Ctrl-C stops it; its data stay for the next start.');
+  say(`  TOKEN=$(curl -sS ${api}/auth/login -H 'Content-Type: application/json' -d '${body}' | ${token})`);
+  say(`  curl -sS -H "Authorization: Bearer $TOKEN" ${api}/builds`);
+  say(`  curl -sS -H "Authorization: Bearer $TOKEN" -o image.tar ${api}/builds/${build.id}/image`);
+  say('\nThe service goes on. Ctrl-C stops it; its data stay for the next time.');
 }
 
 /** Made once and kept, so that a later run can sign in to the data of an earlier one. */

@@ -1,13 +1,5 @@
 // A small client of the public REST API.
 
-/** What the service answered instead of a success. */
-export class ApiError extends Error {
-  constructor(request, status, body) {
-    super(`${request} answered ${status}: ${body?.error ?? 'without a reason'}.`);
-    this.status = status;
-  }
-}
-
 export class Client {
   #token;
   #credentials;
@@ -68,7 +60,8 @@ export class Client {
       await this.signIn(this.#credentials);
       response = await send();
     }
-    if (!response.ok) throw new ApiError(`${method} ${path}`, response.status, await response.json().catch(() => null));
-    return response;
+    if (response.ok) return response;
+    const answer = await response.json().catch(() => undefined);
+    throw new Error(`${method} ${path} answered ${response.status}: ${answer?.error ?? 'without a reason'}.`);
   }
 }

@@ -107,6 +107,7 @@ class Screen {
 
   progress(text) {
     if (this.#out.isTTY) {
+      if (text === this.#shown) return;
       this.#shown = text;
       this.#draw();
       return;

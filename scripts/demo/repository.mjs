@@ -5,13 +5,17 @@ import { oneLine, root, run } from '../terminal.mjs';
 
 export const branch = 'main';
 
+// The set-up sees to it that this program is there and linked statically.
+const busyboxes = ['/bin/busybox', '/usr/bin/busybox'];
+
 /**
  * Makes or updates the repository; a new commit appears only when the folder or the busybox differ from the last.
  * @param directory where the repository shall be.
- * @param busybox a statically linked busybox.
- * @throws Error when git is missing or refuses.
+ * @throws Error when git or busybox is missing, or git refuses.
  */
-export async function ensureRepository(directory, busybox) {
+export async function ensureRepository(directory) {
+  const busybox = busyboxes.find((file) => existsSync(file));
+  if (busybox === undefined) throw new Error(`The sample project needs a static busybox at ${busyboxes.join(' or ')}.`);
   mkdirSync(directory, { recursive: true });
   if (!existsSync(path.join(directory, '.git'))) {
     await git(directory, 'init', '--quiet');

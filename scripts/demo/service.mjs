@@ -87,10 +87,11 @@ export class Service {
 
 /**
  * The port to serve on: the wanted one, or a free one where it is taken and nobody asked for it.
- * @throws Error when a port that was asked for is taken.
+ * @throws Error when a port that was asked for is taken or none.
  */
 export async function choosePort(host, asked) {
   const wanted = Number(asked || 8080);
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) throw new Error(`PORT is no port number: ${asked}`);
   const port = await listenOnce(host, wanted);
   if (port !== undefined) return port;
   if (asked) throw new Error(`Port ${wanted} of ${host} is taken: stop what listens there, or set PORT to another.`);
