@@ -1,0 +1,29 @@
+/**
+ * The rooms of `src/` and their nearest neighbours below. A room may import from these, from what these may import
+ * from, and from itself: `config ← database ← events ← http ← access ← users ← tenants ← auth` and
+ * `access ← build-logs ← projects ← builds ← build-status ← execution ← maintenance`.
+ */
+export const neighbours: Readonly<Record<string, readonly string[]>> = {
+  config: [],
+  database: ['config'],
+  events: ['database'],
+  http: ['events'],
+  access: ['http'],
+  users: ['access'],
+  tenants: ['users'],
+  auth: ['tenants'],
+  'build-logs': ['access'],
+  projects: ['build-logs'],
+  builds: ['projects'],
+  'build-status': ['builds'],
+  execution: ['build-status'],
+  maintenance: ['execution'],
+  health: ['auth', 'maintenance'],
+};
+
+/** The rooms that a room may import from, itself among them; undefined for a room that the table does not name. */
+export function mayImport(room: string): ReadonlySet<string> | undefined {
+  const below = neighbours[room];
+  if (below === undefined) return undefined;
+  return new Set([room, ...below.flatMap((neighbour) => [...(mayImport(neighbour) ?? [])])]);
+}
