@@ -1,0 +1,105 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+import { forbidden } from '../access/access.guard';
+import type { Identity } from '../access/identity';
+import { TokenVerifier } from '../access/token-verifier';
+import { ENV, type Env } from '../config/env';
+import { ApiError } from '../http/api-error';
+import type { Admission, UpgradeDoor } from '../http/upgrade-door';
+import { offeredProtocols } from '../http/upgrade-handshake';
+import { isUuid } from '../http/uuid-param';
+import { BuildLogsService } from './build-logs.service';
+
+export const logStreamPath = '/api/v1/builds/:id/logs/stream';
+
+/** The one subprotocol that is spoken; a browser, which can set no header, offers its token beside it. */
+export const logStreamProtocol = 'imagefactory.logs.v1';
+
+const pattern = /^\/api\/v1\/builds\/([^/]+)\/logs\/stream\/?$/;
+const bearerPrefix = 'bearer.';
+const retryAfterSeconds = '10';
+
+/** What the gateway learns of a client that was let in. */
+export interface LogStreamAdmission extends Admission {
+  readonly identity: Identity;
+  readonly buildId: string;
+  readonly offset: number;
+}
+
+/** Decides who may follow a log live. */
+@Injectable()
+export class LogStreamDoor implements UpgradeDoor<Identity, LogStreamAdmission> {
+  public readonly path = logStreamPath;
+  private readonly openByTenant = new Map<string, number>();
+
+  public constructor(
+    private readonly verifier: TokenVerifier,
+    private readonly logs: BuildLogsService,
+    @Inject(ENV) private readonly env: Pick<Env, 'ALLOWED_ORIGINS' | 'MAX_STREAMS_PER_TENANT'>,
+  ) {}
+
+  public match(pathname: string): { id: string } | null {
+    const [, id] = pattern.exec(pathname) ?? [];
+    return id === undefined ? null : { id };
+  }
+
+  /** A token in the query string would end up in logs and histories, and is never looked at. */
+  public identify(request: IncomingMessage): Identity {
+    const identity = this.identityOf(request);
+    const { origin, host } = request.headers;
+    if (origin !== undefined && !this.isAllowed(origin, host)) {
+      throw new ApiError(403, 'This origin may not open a log stream');
+    }
+    if (!identity.permissions.has('build:read')) throw forbidden();
+    return identity;
+  }
+
+  public async admit(
+    identity: Identity,
+    params: Readonly<Record<string, string>>,
+    query: URLSearchParams,
+  ): Promise<LogStreamAdmission> {
+    const { buildId, offset } = wanted(params.id, query);
+    await this.logs.requireReadable(buildId, identity.tenantId);
+    return { identity, buildId, offset, release: this.takePlace(identity.tenantId) };
+  }
+
+  private identityOf(request: IncomingMessage): Identity {
+    const { authorization } = request.headers;
+    const offered = offeredProtocols(request);
+    if (authorization === undefined && offered.includes(logStreamProtocol)) {
+      const token = offered.find((protocol) => protocol.startsWith(bearerPrefix));
+      if (token !== undefined) return this.verifier.verify(token.slice(bearerPrefix.length));
+    }
+    return this.verifier.verifyHeader(authorization);
+  }
+
+  /** A page of another site must not use its visitor's token; one of ours has the host that the request asks for. */
+  private isAllowed(origin: string, host: string | undefined): boolean {
+    if (this.env.ALLOWED_ORIGINS.includes(origin)) return true;
+    return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
+  }
+
+  private takePlace(tenantId: string): () => void {
+    const open = this.openByTenant.get(tenantId) ?? 0;
+    if (open >= this.env.MAX_STREAMS_PER_TENANT) {
+      throw new ApiError(429, 'Too many open log streams', null, { headers: { 'Retry-After': retryAfterSeconds } });
+    }
+    this.openByTenant.set(tenantId, open + 1);
+    return () => {
+      const left = (this.openByTenant.get(tenantId) ?? 1) - 1;
+      if (left === 0) this.openByTenant.delete(tenantId);
+      else this.openByTenant.set(tenantId, left);
+    };
+  }
+}
+
+function wanted(id: string | undefined, query: URLSearchParams): { buildId: string; offset: number } {
+  const problems: Record<string, string> = {};
+  if (!isUuid(id)) problems.id = 'must be a UUID';
+  const [given = '0', ...more] = query.getAll('offset');
+  const offset = /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  if (more.length > 0 || !Number.isSafeInteger(offset)) problems.offset = 'must be a whole number of at least 0';
+  if (id === undefined || Object.keys(problems).length > 0) throw ApiError.badFields(problems);
+  return { buildId: id.toLowerCase(), offset };
+}

@@ -1,0 +1,58 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { envelopeOf } from './error-envelope.filter';
+import { requestIdOf, traceIdOf } from './trace-id';
+
+const lingerMs = 5_000;
+
+/** Answers a refused upgrade as HTTP, in the error envelope, and closes the connection. Returns the status. */
+export function refuseUpgrade(request: IncomingMessage, socket: Duplex, error: unknown): number {
+  const traceId = traceIdOf(request.headers);
+  const { status, headers, body } = envelopeOf(error, traceId);
+  const text = JSON.stringify(body);
+  const head = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(text)),
+    Date: new Date().toUTCString(),
+    'X-Request-Id': requestIdOf(request.headers) ?? traceId,
+    ...headers,
+    Connection: 'Upgrade' in headers ? 'close, Upgrade' : 'close',
+  };
+  if (socket.destroyed) return status;
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
+  socket.end(
+    [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', request.method === 'HEAD' ? '' : text].join(
+      '\r\n',
+    ),
+  );
+  // What the client still sends is read and dropped: unread bytes would turn the close into a reset that can swallow
+  // the answer. A client that does not hang up is cut off.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once('close', () => {
+    clearTimeout(timer);
+  });
+  return status;
+}
+
+/**
+ * Lets the HTTP server answer a request that offers an upgrade which nobody here takes, such as `Upgrade: h2c`: a
+ * server may ignore the offer (RFC 9110, section 7.8). Node gives such a request away with the connection and its body
+ * unread, so its head is put back in front of the rest, without the offer, and the connection starts anew.
+ */
+export function answerWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const lines = [`${request.method ?? 'GET'} ${request.url ?? '/'} HTTP/${request.httpVersion}`];
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index] ?? '';
+    const value = request.rawHeaders[index + 1] ?? '';
+    const kept = name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value;
+    if (name.toLowerCase() !== 'upgrade' && kept !== '') lines.push(`${name}: ${kept}`);
+  }
+  socket.unshift(Buffer.concat([Buffer.from([...lines, '', ''].join('\r\n'), 'latin1'), head]));
+  server.emit('connection', socket);
+}
+
+function withoutUpgrade(connection: string): string {
+  const kept = connection.split(',').filter((item) => item.trim().toLowerCase() !== 'upgrade');
+  return kept.join(',').trim();
+}
