@@ -150,33 +150,51 @@ export class Initial1795305600000 implements MigrationInterface {
         tenant_id     uuid NOT NULL REFERENCES tenants (id),
         key           text NOT NULL,
         request_hash  bytea NOT NULL,
-        response      jsonb,
+        response      json,
         created_at    timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (tenant_id, key)
       );
       CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
     `);
 
-    // Exact totals without a COUNT(*): each project row carries its visible builds by status. A trigger keeps them,
-    // so that no statement that creates, moves or deletes a build can forget to.
+    // Each project row hands out build numbers and carries its visible builds by status, so that totals need no COUNT(*).
+    // Triggers keep both: no statement that creates, moves or deletes a build can forget to.
     await queryRunner.query(`
+      CREATE FUNCTION number_build() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        UPDATE projects SET
+          last_build_number = last_build_number + 1,
+          builds_queued = builds_queued + (NEW.status = 'queued')::int,
+          builds_in_progress = builds_in_progress + (NEW.status = 'in_progress')::int,
+          builds_success = builds_success + (NEW.status = 'success')::int,
+          builds_failed = builds_failed + (NEW.status = 'failed')::int,
+          builds_cancelled = builds_cancelled + (NEW.status = 'cancelled')::int
+        WHERE id = NEW.project_id AND deleted_at IS NULL
+        RETURNING last_build_number INTO NEW.build_number;
+        IF NOT FOUND THEN
+          RETURN NULL;
+        END IF;
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER number_build BEFORE INSERT ON builds FOR EACH ROW EXECUTE FUNCTION number_build();
+
       CREATE FUNCTION count_builds() RETURNS trigger LANGUAGE plpgsql AS $$
       DECLARE
-        was text := CASE WHEN TG_OP = 'INSERT' OR OLD.deleted_at IS NOT NULL THEN NULL ELSE OLD.status END;
-        now_is text := CASE WHEN NEW.deleted_at IS NOT NULL THEN NULL ELSE NEW.status END;
+        old_status text := CASE WHEN OLD.deleted_at IS NULL THEN OLD.status ELSE 'deleted' END;
+        new_status text := CASE WHEN NEW.deleted_at IS NULL THEN NEW.status ELSE 'deleted' END;
       BEGIN
-        IF was IS DISTINCT FROM now_is THEN
+        IF old_status <> new_status THEN
           UPDATE projects SET
-            builds_queued = builds_queued + (now_is IS NOT DISTINCT FROM 'queued')::int - (was IS NOT DISTINCT FROM 'queued')::int,
-            builds_in_progress = builds_in_progress + (now_is IS NOT DISTINCT FROM 'in_progress')::int - (was IS NOT DISTINCT FROM 'in_progress')::int,
-            builds_success = builds_success + (now_is IS NOT DISTINCT FROM 'success')::int - (was IS NOT DISTINCT FROM 'success')::int,
-            builds_failed = builds_failed + (now_is IS NOT DISTINCT FROM 'failed')::int - (was IS NOT DISTINCT FROM 'failed')::int,
-            builds_cancelled = builds_cancelled + (now_is IS NOT DISTINCT FROM 'cancelled')::int - (was IS NOT DISTINCT FROM 'cancelled')::int
+            builds_queued = builds_queued + (new_status = 'queued')::int - (old_status = 'queued')::int,
+            builds_in_progress = builds_in_progress + (new_status = 'in_progress')::int - (old_status = 'in_progress')::int,
+            builds_success = builds_success + (new_status = 'success')::int - (old_status = 'success')::int,
+            builds_failed = builds_failed + (new_status = 'failed')::int - (old_status = 'failed')::int,
+            builds_cancelled = builds_cancelled + (new_status = 'cancelled')::int - (old_status = 'cancelled')::int
           WHERE id = NEW.project_id;
         END IF;
         RETURN NULL;
       END $$;
-      CREATE TRIGGER count_builds AFTER INSERT OR UPDATE OF status, deleted_at ON builds
+      CREATE TRIGGER count_builds AFTER UPDATE OF status, deleted_at ON builds
         FOR EACH ROW EXECUTE FUNCTION count_builds();
     `);
 
@@ -192,7 +210,7 @@ export class Initial1795305600000 implements MigrationInterface {
   public async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
       DROP TABLE idempotency_keys, build_log_chunks, build_logs, builds, projects, refresh_tokens, users, tenants;
-      DROP FUNCTION count_builds();
+      DROP FUNCTION number_build, count_builds;
     `);
   }
 }

@@ -44,6 +44,8 @@ export interface BuiltImage {
   readonly reference: string | null;
 }
 
+export const IMAGE_BUILDER = Symbol('ImageBuilder');
+
 /** An engine that turns a checkout into an image. */
 export interface ImageBuilder {
   /** @throws Error that says what is missing, when the engine cannot build on this host. */
@@ -54,6 +56,10 @@ export interface ImageBuilder {
    * @throws BuildFailure for all that the build's owner can mend.
    */
   build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage>;
-  /** Removes what the engine keeps of a build or a project. */
+  /** What does not hold for builds on this host, a sentence each. */
+  describe(): Promise<string[]>;
+  /** Removes what the engine keeps of a project. */
   forgetProject(projectId: string): Promise<void>;
+  /** Removes what killed workers of this host left behind. */
+  sweep(): Promise<void>;
 }

@@ -1,0 +1,45 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+import { AccessModule } from './access/access.module';
+import { AuthModule } from './auth/auth.module';
+import { BuildLogsModule } from './build-logs/build-logs.module';
+import { BuildStatusModule } from './build-status/build-status.module';
+import { BuildsModule } from './builds/builds.module';
+import { ConfigModule } from './config/config.module';
+import type { Env } from './config/env';
+import { DatabaseModule } from './database/database.module';
+import { EventsModule } from './events/events.module';
+import { ExecutionModule } from './execution/execution.module';
+import { HealthModule } from './health/health.module';
+import { HttpModule } from './http/http.module';
+import { MaintenanceModule } from './maintenance/maintenance.module';
+import { ProjectsModule } from './projects/projects.module';
+import { TenantsModule } from './tenants/tenants.module';
+import { UsersModule } from './users/users.module';
+
+@Module({})
+export class AppModule {
+  public static with(env: Env): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.with(env),
+        DatabaseModule,
+        EventsModule,
+        HttpModule,
+        AccessModule,
+        UsersModule,
+        TenantsModule,
+        AuthModule,
+        BuildLogsModule,
+        ProjectsModule,
+        BuildsModule,
+        BuildStatusModule,
+        ExecutionModule,
+        MaintenanceModule,
+        HealthModule,
+        ScheduleModule.forRoot(),
+      ],
+    };
+  }
+}

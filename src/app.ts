@@ -1,0 +1,43 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Logger } from 'pino';
+import { version } from '../package.json';
+import { AppModule } from './app.module';
+import { LogStreamDoor } from './build-logs/log-stream.door';
+import type { Env } from './config/env';
+import { NestPinoLogger } from './config/logger';
+import { answerClientErrors } from './http/client-error';
+import { BareExpressAdapter } from './http/express.adapter';
+import { openApiDocument, serveDocument } from './http/openapi';
+import { requestLog } from './http/request-log';
+import { trace } from './http/trace.middleware';
+import { failed, unmatched } from './http/unmatched';
+import { UpgradeAdapter } from './http/upgrade.adapter';
+
+const headersTimeoutMs = 15_000;
+const requestTimeoutMs = 60_000;
+
+/** The whole application, ready to listen. Tests make it by this as well, so that they see what clients see. */
+export async function createApp(env: Env, logger: Logger): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(env), new BareExpressAdapter(), {
+    logger: new NestPinoLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+    forceCloseConnections: true,
+  });
+  app.disable('x-powered-by');
+  app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
+  app.use(trace, requestLog(logger));
+  app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));
+
+  const server = app.getHttpServer();
+  server.headersTimeout = headersTimeoutMs;
+  server.requestTimeout = requestTimeoutMs;
+  answerClientErrors(server);
+
+  const document = openApiDocument(app, version);
+  serveDocument(app, document);
+  await app.init();
+  app.use(unmatched(document), failed);
+  return app;
+}

@@ -1,0 +1,49 @@
+import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { CurrentIdentity } from '../access/current-identity.decorator';
+import type { Identity } from '../access/identity';
+import { Public, RequireSignIn } from '../access/require-permission.decorator';
+import { ErrorResponses } from '../http/error-responses.decorator';
+import { UserDto } from '../users/user.dto';
+import { LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
+import { AuthService } from './auth.service';
+
+@ApiTags('Auth')
+@Controller('auth')
+export class AuthController {
+  public constructor(private readonly auth: AuthService) {}
+
+  @Post('login')
+  @HttpCode(200)
+  @Public({ operationId: 'login', summary: 'Sign in with e-mail and password' })
+  @ApiOkResponse({ type: TokenPairDto, description: 'Signed in' })
+  @ErrorResponses(400, [401, 'Wrong e-mail address or password', 'The e-mail address or the password is wrong'])
+  public login(@Body() request: LoginDto): Promise<TokenPairDto> {
+    return this.auth.login(request);
+  }
+
+  @Post('refresh')
+  @HttpCode(200)
+  @Public({ operationId: 'refresh', summary: 'Trade a refresh token for a new pair of tokens' })
+  @ApiOkResponse({ type: TokenPairDto, description: 'New tokens; the old refresh token is spent' })
+  @ErrorResponses(400, [401, 'The refresh token is unknown, spent, revoked or expired'])
+  public refresh(@Body() request: RefreshDto): Promise<TokenPairDto> {
+    return this.auth.refresh(request.refresh_token);
+  }
+
+  @Post('logout')
+  @HttpCode(204)
+  @RequireSignIn({ operationId: 'logout', summary: 'Sign out: revoke the refresh tokens of this sign-in' })
+  @ApiNoContentResponse({ description: 'Signed out' })
+  @ErrorResponses(400)
+  public logout(@CurrentIdentity() identity: Identity, @Body() request: RefreshDto): Promise<void> {
+    return this.auth.logout(identity, request.refresh_token);
+  }
+
+  @Get('me')
+  @RequireSignIn({ operationId: 'getMe', summary: 'Who am I, and what may I do' })
+  @ApiOkResponse({ type: UserDto, description: 'The signed-in user' })
+  public me(@CurrentIdentity() identity: Identity): Promise<UserDto> {
+    return this.auth.me(identity);
+  }
+}

@@ -1,0 +1,42 @@
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { IsString, Length } from 'class-validator';
+import { UserDto } from '../users/user.dto';
+
+@ApiSchema({ name: 'LoginRequest' })
+export class LoginDto {
+  @ApiProperty({ format: 'email', example: 'ada@example.com' })
+  @IsString({ message: 'must be a string' })
+  @Length(1, 254, { message: 'must have 1 to 254 characters' })
+  public email!: string;
+
+  @ApiProperty({ format: 'password', example: 'correct horse battery staple' })
+  @IsString({ message: 'must be a string' })
+  @Length(1, 256, { message: 'must have 1 to 256 characters' })
+  public password!: string;
+}
+
+@ApiSchema({ name: 'RefreshRequest' })
+export class RefreshDto {
+  @ApiProperty({ description: 'The refresh token of the last sign-in or refresh' })
+  @IsString({ message: 'must be a string' })
+  @Length(1, 256, { message: 'must have 1 to 256 characters' })
+  public refresh_token!: string;
+}
+
+@ApiSchema({ name: 'TokenPair' })
+export class TokenPairDto {
+  @ApiProperty({ description: 'JWT; send it as `Authorization: Bearer <token>`' })
+  public access_token!: string;
+
+  @ApiProperty({ enum: ['Bearer'] })
+  public token_type!: 'Bearer';
+
+  @ApiProperty({ type: 'integer', description: 'Seconds until the access token ends', example: 900 })
+  public expires_in!: number;
+
+  @ApiProperty({ description: 'For one use at /auth/refresh; using it twice revokes all that came from this sign-in' })
+  public refresh_token!: string;
+
+  @ApiProperty({ type: UserDto })
+  public user!: UserDto;
+}

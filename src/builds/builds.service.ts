@@ -1,0 +1,204 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { Identity } from '../access/identity';
+import { BuildLogsRepository } from '../build-logs/build-logs.repository';
+import { logEntry } from '../build-logs/log-entry';
+import { LogPublisher } from '../build-logs/log-publisher';
+import { isUniqueViolation } from '../database/database-errors';
+import { Notifications } from '../database/notifications';
+import type { BuildLogAppended } from '../events/build-events';
+import { ApiError } from '../http/api-error';
+import { Idempotency } from '../http/idempotency';
+import { hasMore } from '../http/page-query';
+import { ProjectsRepository } from '../projects/projects.repository';
+import type { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-requests.dto';
+import type { BuildStatus } from './build-state';
+import { type BuildDto, type BuildListDto, toBuild } from './build.dto';
+import type { BuildEntity } from './build.entity';
+import { BuildsRepository } from './builds.repository';
+
+/** A started build, and the line of its log that must be told once the transaction is committed. */
+interface Started {
+  readonly build: BuildEntity;
+  readonly log: BuildLogAppended | null;
+}
+
+/** A build that is hidden from now on, and the end of its log, to be told after the commit. */
+interface Hidden {
+  readonly id: string;
+  readonly log: BuildLogAppended | null;
+}
+
+export function buildNotFound(): ApiError {
+  return new ApiError(404, 'Build not found');
+}
+
+@Injectable()
+export class BuildsService {
+  public constructor(
+    private readonly dataSource: DataSource,
+    private readonly builds: BuildsRepository,
+    private readonly projects: ProjectsRepository,
+    private readonly logs: BuildLogsRepository,
+    private readonly publisher: LogPublisher,
+    private readonly notifications: Notifications,
+    private readonly idempotency: Idempotency,
+  ) {}
+
+  public async create(identity: Identity, request: CreateBuildDto, key: string | null): Promise<BuildDto> {
+    const { project_id: projectId, git_branch: gitBranch, git_commit: gitCommit, build_args: buildArgs } = request;
+    const asked = ['createBuild', projectId, gitBranch, gitCommit ?? null, buildArgs ?? {}];
+    return this.makeOnce(identity, key, asked, async (manager) => {
+      const build = await this.builds.insert(manager, {
+        tenantId: identity.tenantId,
+        projectId: projectId.toLowerCase(),
+        gitBranch,
+        gitCommit: gitCommit?.toLowerCase() ?? null,
+        buildArgs: buildArgs ?? {},
+        createdBy: identity.userId,
+      });
+      if (build === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
+      return build;
+    });
+  }
+
+  public async retry(identity: Identity, id: string, key: string | null): Promise<BuildDto> {
+    try {
+      return await this.makeOnce(identity, key, ['retryBuild', id], async (manager) => {
+        const build = await this.builds.insertRetry(manager, identity.tenantId, id, identity.userId);
+        return build ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`);
+      });
+    } catch (error) {
+      if (isUniqueViolation(error, 'builds_active_retry_key')) {
+        const message = 'A retry of this build is queued or in progress already';
+        throw new ApiError(409, message, null, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  public async list({ tenantId }: Identity, request: ListBuildsQuery): Promise<BuildListDto> {
+    const [builds, total] = await Promise.all([
+      this.builds.list(tenantId, request),
+      this.builds.count(tenantId, request.project_id, request.status),
+    ]);
+    const { page, limit } = request;
+    return { builds: builds.map(toBuild), total_count: total, page, limit, has_more: hasMore(request, total) };
+  }
+
+  public async get({ tenantId }: Identity, id: string): Promise<BuildDto> {
+    const build = await this.builds.find(tenantId, id);
+    if (build === null) throw buildNotFound();
+    return toBuild(build);
+  }
+
+  public async start(identity: Identity, id: string): Promise<BuildDto> {
+    const started = await this.dataSource.transaction((manager) => this.startIn(manager, identity.tenantId, id));
+    if (started === null) {
+      return this.refuse(identity, id, (status) => `Only a queued build can be started; this one is ${status}`);
+    }
+    this.announceStart(started);
+    return toBuild(started.build);
+  }
+
+  /** Once this returns, no later outcome can replace `cancelled`; the worker ends the process tree and the log. */
+  public async cancel(identity: Identity, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
+    const text = reason === undefined || reason === '' ? null : reason;
+    const cancelled = await this.dataSource.transaction(async (manager) => {
+      const build = await this.builds.cancel(manager, identity.tenantId, id, text);
+      if (build === null) return null;
+      const asked = logEntry('WARN', text === null ? 'Cancelled by request' : `Cancelled by request: ${text}`);
+      const log =
+        build.leaseToken === null
+          ? await this.logs.close(manager, id, build.status, [asked, logEntry('INFO', 'Stopped before a worker took it')])
+          : await this.logs.append(manager, id, [asked]);
+      return { build, log };
+    });
+    if (cancelled === null) {
+      return this.refuse(identity, id, (status) => `Only a build in progress can be cancelled; this one is ${status}`);
+    }
+    this.publisher.publish(cancelled.log);
+    this.notifications.wake({ kind: 'control', buildId: id });
+    return toBuild(cancelled.build);
+  }
+
+  public async delete({ tenantId }: Identity, id: string): Promise<void> {
+    const logs = await this.dataSource.transaction((manager) => this.deleteIn(manager, tenantId, { id }));
+    if (logs.length === 0) throw buildNotFound();
+    this.announceDeletion(logs);
+  }
+
+  /** Deletes a project with all of its builds. */
+  public async deleteProject({ tenantId }: Identity, projectId: string): Promise<void> {
+    const logs = await this.dataSource.transaction(async (manager) => {
+      // The builds first: everybody locks builds before their project.
+      const hidden = await this.deleteIn(manager, tenantId, { projectId });
+      if (!(await this.projects.markDeleted(manager, tenantId, projectId))) throw new ApiError(404, 'Project not found');
+      // What was created between the two statements.
+      return [...hidden, ...(await this.deleteIn(manager, tenantId, { projectId }))];
+    });
+    this.announceDeletion(logs);
+  }
+
+  /** Makes a build and its log in one transaction, once for each idempotency key, and starts it if its project says so. */
+  private async makeOnce(
+    { tenantId }: Identity,
+    key: string | null,
+    request: readonly unknown[],
+    insert: (manager: EntityManager) => Promise<BuildEntity>,
+  ): Promise<BuildDto> {
+    const started: Started[] = [];
+    const answer = await this.dataSource.transaction((manager) => {
+      const make = async (): Promise<BuildDto> => {
+        const build = await insert(manager);
+        await this.logs.create(manager, build.id, tenantId);
+        const project = await this.projects.find(tenantId, build.projectId, manager);
+        const start = project?.autoStart === true ? await this.startIn(manager, tenantId, build.id) : null;
+        if (start !== null) started.push(start);
+        return toBuild(start?.build ?? build);
+      };
+      return key === null ? make() : this.idempotency.once(manager, { tenantId, key, request }, make);
+    });
+    for (const start of started) this.announceStart(start);
+    return answer;
+  }
+
+  private async startIn(manager: EntityManager, tenantId: string, id: string): Promise<Started | null> {
+    const started = await this.builds.start(manager, tenantId, id);
+    if (started === null) return null;
+    const place = started.waitingBefore + 1;
+    const line = logEntry('INFO', `Build #${started.build.buildNumber} started; waiting for a worker, place ${place} in the queue`);
+    return { build: started.build, log: await this.logs.append(manager, id, [line]) };
+  }
+
+  private announceStart({ log }: Started): void {
+    this.publisher.publish(log);
+    this.notifications.wake({ kind: 'queue' });
+  }
+
+  private async deleteIn(
+    manager: EntityManager,
+    tenantId: string,
+    which: { readonly id: string } | { readonly projectId: string },
+  ): Promise<Hidden[]> {
+    const hidden: Hidden[] = [];
+    for (const id of await this.builds.markDeleted(manager, tenantId, which)) {
+      hidden.push({ id, log: await this.logs.markDeleted(manager, id) });
+    }
+    return hidden;
+  }
+
+  private announceDeletion(hidden: readonly Hidden[]): void {
+    for (const { id, log } of hidden) {
+      this.publisher.publish(log);
+      this.notifications.wake({ kind: 'control', buildId: id });
+    }
+  }
+
+  /** Says why a transition changed no row: the build is not there, or is not where it must be. */
+  private async refuse({ tenantId }: Identity, id: string, because: (status: BuildStatus) => string): Promise<never> {
+    const build = await this.builds.find(tenantId, id);
+    if (build === null) throw buildNotFound();
+    throw new ApiError(409, because(build.status));
+  }
+}

@@ -1,0 +1,48 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { ENV, type Env } from '../config/env';
+
+/** An image archive, opened for reading. */
+export interface Artifact {
+  readonly bytes: number;
+  readonly stream: ReadStream;
+}
+
+/** OCI archives of builds in one directory, shared where roles run on several machines. */
+@Injectable()
+export class ArtifactStore {
+  private readonly directory: string;
+
+  public constructor(@Inject(ENV) env: Env) {
+    this.directory = env.ARTIFACT_DIR;
+  }
+
+  /** Where the archive of a build is written. */
+  public async pathFor(buildId: string): Promise<string> {
+    await mkdir(this.directory, { recursive: true });
+    return path.join(this.directory, this.nameOf(buildId));
+  }
+
+  public nameOf(buildId: string): string {
+    return `${buildId}.tar`;
+  }
+
+  /** Null when the archive is not there. */
+  public async open(name: string): Promise<Artifact | null> {
+    const file = path.join(this.directory, path.basename(name));
+    try {
+      const handle = await open(file);
+      const { size } = await handle.stat();
+      return { bytes: size, stream: createReadStream(file, { fd: handle }) };
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  public async remove(name: string): Promise<void> {
+    await rm(path.join(this.directory, path.basename(name)), { force: true });
+  }
+}

@@ -1,0 +1,162 @@
+import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { DataSource, type EntityManager } from 'typeorm';
+import { BuildLogsRepository } from '../build-logs/build-logs.repository';
+import { type BuildStatus, transitions } from '../builds/build-state';
+import { query } from '../database/query';
+
+/** A build that a worker has taken, with all that it needs to run it. */
+export interface Claim {
+  readonly id: string;
+  readonly token: string;
+  readonly projectId: string;
+  readonly buildNumber: number;
+  readonly gitBranch: string;
+  readonly gitCommit: string | null;
+  readonly commitVerified: boolean;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly repositoryUrl: string;
+  readonly dockerfilePath: string;
+  readonly contextPath: string;
+  readonly imageRepository: string | null;
+  readonly timeoutSeconds: number;
+  readonly registryPrefixes: readonly string[];
+}
+
+/** What a checkout found out about a build. */
+export interface ResolvedCommit {
+  readonly commit: string;
+  readonly authorName: string | null;
+  readonly authorEmail: string | null;
+}
+
+export interface Progress {
+  readonly stepsDone: number;
+  readonly stepsTotal: number;
+}
+
+/** How a build ended. */
+export type Ending =
+  | { readonly status: 'success'; readonly digest: string; readonly reference: string | null; readonly archive: string | null }
+  | { readonly status: 'failed'; readonly message: string };
+
+/**
+ * The queue is the builds table: an `in_progress` build without a claim waits for a worker. Everything that a worker
+ * writes carries its lease token, and changes nothing once the lease is another's or nobody's. Time is the database's.
+ */
+@Injectable()
+export class BuildQueueRepository {
+  public constructor(
+    private readonly dataSource: DataSource,
+    private readonly logs: BuildLogsRepository,
+  ) {}
+
+  /** Takes the oldest waiting build of the tenant with the fewest running ones; null when none waits. */
+  public claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
+    return this.dataSource.transaction(async (manager) => {
+      const token = randomUUID();
+      const [claim] = await query<Claim>(
+        manager,
+        `WITH running AS (
+           SELECT tenant_id, count(*) AS builds FROM builds WHERE lease_token IS NOT NULL GROUP BY tenant_id
+         ), next AS (
+           SELECT b.id FROM builds b LEFT JOIN running r USING (tenant_id)
+           WHERE b.status = 'in_progress' AND b.claimed_at IS NULL AND b.deleted_at IS NULL
+           ORDER BY coalesce(r.builds, 0), b.started_at, b.id
+           FOR UPDATE OF b SKIP LOCKED LIMIT 1
+         )
+         UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = now(), updated_at = now(),
+                             lease_expires_at = now() + make_interval(secs => $3)
+         FROM next, projects p, tenants t
+         WHERE b.id = next.id AND p.id = b.project_id AND t.id = b.tenant_id
+         RETURNING b.id, b.lease_token AS token, b.project_id AS "projectId", b.build_number AS "buildNumber",
+                   b.git_branch AS "gitBranch", b.git_commit AS "gitCommit", b.commit_verified AS "commitVerified",
+                   b.build_args AS "buildArgs", p.repository_url AS "repositoryUrl",
+                   p.dockerfile_path AS "dockerfilePath", p.context_path AS "contextPath",
+                   p.image_repository AS "imageRepository", p.build_timeout_seconds AS "timeoutSeconds",
+                   t.registry_prefixes AS "registryPrefixes"`,
+        [workerId, token, leaseSeconds],
+      );
+      if (claim === undefined) return null;
+      await this.logs.setWriter(manager, claim.id, token);
+      return claim;
+    });
+  }
+
+  /** Extends the lease and says whether the build shall go on; null when the lease is lost. */
+  public async renew({ id, token }: Claim, leaseSeconds: number): Promise<{ readonly goesOn: boolean } | null> {
+    const [row] = await query<{ goesOn: boolean }>(
+      this.dataSource,
+      `UPDATE builds SET lease_expires_at = now() + make_interval(secs => $3)
+       WHERE id = $1 AND lease_token = $2
+       RETURNING status = 'in_progress' AND deleted_at IS NULL AS "goesOn"`,
+      [id, token, leaseSeconds],
+    );
+    return row ?? null;
+  }
+
+  public async saveProgress({ id, token }: Claim, { stepsDone, stepsTotal }: Progress): Promise<void> {
+    await query(
+      this.dataSource,
+      `UPDATE builds SET steps_done = greatest(steps_done, $3), steps_total = greatest(steps_total, $4), updated_at = now()
+       WHERE id = $1 AND lease_token = $2 AND status = 'in_progress'`,
+      [id, token, stepsDone, stepsTotal],
+    );
+  }
+
+  public async saveCommit({ id, token }: Claim, { commit, authorName, authorEmail }: ResolvedCommit): Promise<void> {
+    await query(
+      this.dataSource,
+      `UPDATE builds SET git_commit = $3, commit_verified = true, git_author_name = $4, git_author_email = $5,
+                         updated_at = now()
+       WHERE id = $1 AND lease_token = $2`,
+      [id, token, commit, authorName, authorEmail],
+    );
+  }
+
+  /** Decides the build and gives the lease back; false when it was cancelled, deleted or taken away before. */
+  public async finish(
+    manager: EntityManager,
+    { id, token }: Claim,
+    ending: Ending,
+    { stepsDone, stepsTotal }: Progress,
+  ): Promise<boolean> {
+    const { from } = ending.status === 'success' ? transitions.succeed : transitions.fail;
+    const image = ending.status === 'success' ? ending : { digest: null, reference: null, archive: null };
+    const rows = await query(
+      manager,
+      `UPDATE builds SET status = $3, error_message = $4, image_digest = $5, image_reference = $6, image_archive = $7,
+                         steps_done = greatest(steps_done, $8), steps_total = greatest(steps_total, $9),
+                         completed_at = now(), updated_at = now(), lease_token = NULL, lease_expires_at = NULL
+       WHERE id = $1 AND lease_token = $2 AND status = '${from}' AND deleted_at IS NULL
+       RETURNING id`,
+      [
+        id,
+        token,
+        ending.status,
+        ending.status === 'failed' ? ending.message : null,
+        image.digest,
+        image.reference,
+        image.archive,
+        stepsDone,
+        stepsTotal,
+      ],
+    );
+    return rows.length === 1;
+  }
+
+  /** Gives the lease of a stopped build back; says what had become of the build, null when the lease was lost. */
+  public async release(
+    manager: EntityManager,
+    id: string,
+    token: string,
+  ): Promise<{ readonly status: BuildStatus; readonly isDeleted: boolean } | null> {
+    const [row] = await query<{ status: BuildStatus; isDeleted: boolean }>(
+      manager,
+      `UPDATE builds SET lease_token = NULL, lease_expires_at = NULL WHERE id = $1 AND lease_token = $2
+       RETURNING status, deleted_at IS NOT NULL AS "isDeleted"`,
+      [id, token],
+    );
+    return row ?? null;
+  }
+}

@@ -1,0 +1,58 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { HealthCheckService, TypeOrmHealthIndicator, type HealthCheckResult } from '@nestjs/terminus';
+import { Public } from '../access/require-permission.decorator';
+import { ApiError } from '../http/api-error';
+import { ErrorResponses } from '../http/error-responses.decorator';
+import { EngineHealth } from './engine-health';
+
+const databaseTimeoutMs = 3_000;
+const okExample = { status: 'ok', info: { database: { status: 'up' } } };
+
+@ApiTags('Health')
+@Controller('health')
+export class HealthController {
+  public constructor(
+    private readonly health: HealthCheckService,
+    private readonly database: TypeOrmHealthIndicator,
+    private readonly engine: EngineHealth,
+  ) {}
+
+  @Get('live')
+  @Public({ operationId: 'live', summary: 'The process runs' })
+  @ApiOkResponse({ description: 'Alive', example: { status: 'ok' } })
+  public live(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @Public({
+    operationId: 'ready',
+    summary: 'The process can serve',
+    description: 'The database is migrated and answers; where this process is a worker, its engine answers too.',
+  })
+  @ApiOkResponse({ description: 'Ready', example: okExample })
+  @ErrorResponses([503, 'Not ready; `details` says what is missing'])
+  public async ready(): Promise<HealthCheckResult> {
+    try {
+      return await this.health.check([
+        () => this.database.pingCheck('database', { timeout: databaseTimeoutMs }),
+        () => this.engine.check(),
+      ]);
+    } catch (error) {
+      throw new ApiError(503, 'Not ready', detailsOf(error), { cause: error, headers: { 'Retry-After': '2' } });
+    }
+  }
+}
+
+/** What Terminus found to be down. */
+function detailsOf(error: unknown): Record<string, string> {
+  const response: unknown = error instanceof Error && 'response' in error ? error.response : undefined;
+  const found: unknown = typeof response === 'object' && response !== null && 'error' in response ? response.error : {};
+  return Object.fromEntries(
+    Object.entries(found ?? {}).map(([name, state]: [string, unknown]) => {
+      const message: unknown = typeof state === 'object' && state !== null && 'message' in state ? state.message : null;
+      return [name, name === 'engine' && typeof message === 'string' ? message : 'does not answer'];
+    }),
+  );
+}

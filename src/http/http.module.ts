@@ -1,0 +1,18 @@
+import { Global, Module } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { ErrorEnvelopeFilter } from './error-envelope.filter';
+import { Idempotency } from './idempotency';
+import { JsonBodyInterceptor } from './json-body.interceptor';
+import { validationPipe } from './validation.pipe';
+
+@Global()
+@Module({
+  providers: [
+    Idempotency,
+    { provide: APP_FILTER, useClass: ErrorEnvelopeFilter },
+    { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
+    { provide: APP_PIPE, useFactory: validationPipe },
+  ],
+  exports: [Idempotency],
+})
+export class HttpModule {}

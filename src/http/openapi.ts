@@ -1,0 +1,54 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+
+/** The document that is generated from the code, served as JSON, YAML and Swagger UI. */
+export function openApiDocument(app: INestApplication, version: string): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('Image Factory - Build Execution API')
+    .setDescription('Real-time build execution and monitoring API with WebSocket support')
+    .setVersion(version)
+    .setContact('API Support', '', 'support@imagefactory.io')
+    .setLicense('Apache 2.0', 'https://www.apache.org/licenses/LICENSE-2.0.html')
+    .setOpenAPIVersion('3.0.0')
+    .addTag('Builds', 'Build execution and management endpoints')
+    .addTag('Build Logs', 'Build log retrieval and real-time streaming')
+    .addTag('Build Status', 'Build status and progress monitoring')
+    .addTag('Projects', 'What is built: repository, Dockerfile, where the image goes')
+    .addTag('Auth', 'Sign-in and tokens')
+    .addTag('Users', 'The users of a tenant')
+    .addTag('Tenants', 'Tenants, for platform admins')
+    .addTag('Health', 'Is the service alive and ready')
+    .addBearerAuth(
+      {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description:
+          'JWT token obtained from `/api/v1/auth/login` endpoint.\n\nFormat: `Authorization: Bearer <token>`',
+      },
+      'BearerAuth',
+    )
+    .addSecurityRequirements('BearerAuth')
+    .addServer('/api/v1')
+    .build();
+  const document = SwaggerModule.createDocument(app, config, { ignoreGlobalPrefix: true });
+  for (const [path, item] of Object.entries(document.paths)) {
+    if (isOutsidePrefix(path)) item.servers = [{ url: '/' }];
+  }
+  return document;
+}
+
+/** Probes ask for health without the prefix of the API. */
+export function isOutsidePrefix(path: string): boolean {
+  return path.startsWith('/health/');
+}
+
+/** Swagger UI at /api/docs, which keeps the bearer token over a reload. */
+export function serveDocument(app: INestApplication, document: OpenAPIObject): void {
+  SwaggerModule.setup('api/docs', app, document, {
+    jsonDocumentUrl: 'api/openapi.json',
+    yamlDocumentUrl: 'api/openapi.yaml',
+    customSiteTitle: 'Image Factory: Build Execution API',
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
+  });
+}

@@ -1,0 +1,44 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { type EntityManager, IsNull, Repository } from 'typeorm';
+import { offsetOf, type PageQuery } from '../http/page-query';
+import { ProjectEntity } from './project.entity';
+
+export type NewProject = Omit<ProjectEntity, 'id' | 'createdAt' | 'updatedAt' | 'deletedAt'>;
+export type ProjectChange = Partial<Omit<NewProject, 'tenantId'>>;
+
+@Injectable()
+export class ProjectsRepository {
+  public constructor(@InjectRepository(ProjectEntity) private readonly projects: Repository<ProjectEntity>) {}
+
+  /** @throws QueryFailedError by the index `projects_name_key` when the tenant has a project of this name. */
+  public insert(project: NewProject): Promise<ProjectEntity> {
+    return this.projects.save(this.projects.create({ ...project, deletedAt: null }));
+  }
+
+  public find(tenantId: string, id: string, manager = this.projects.manager): Promise<ProjectEntity | null> {
+    return manager.getRepository(ProjectEntity).findOneBy({ tenantId, id, deletedAt: IsNull() });
+  }
+
+  public list(tenantId: string, page: PageQuery): Promise<[ProjectEntity[], number]> {
+    return this.projects.findAndCount({
+      where: { tenantId, deletedAt: IsNull() },
+      order: { createdAt: 'DESC', id: 'DESC' },
+      skip: Number(offsetOf(page)),
+      take: page.limit,
+    });
+  }
+
+  public async update(tenantId: string, id: string, change: ProjectChange): Promise<ProjectEntity | null> {
+    await this.projects.update({ tenantId, id, deletedAt: IsNull() }, change);
+    return this.find(tenantId, id);
+  }
+
+  /** Marks the project; false when the tenant has none of this id. */
+  public async markDeleted(manager: EntityManager, tenantId: string, id: string): Promise<boolean> {
+    const { affected } = await manager
+      .getRepository(ProjectEntity)
+      .update({ tenantId, id, deletedAt: IsNull() }, { deletedAt: new Date() });
+    return affected === 1;
+  }
+}

@@ -1,0 +1,51 @@
+import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
+import { CurrentIdentity } from '../access/current-identity.decorator';
+import type { Identity } from '../access/identity';
+import { RequirePermission } from '../access/require-permission.decorator';
+import { ErrorResponses } from '../http/error-responses.decorator';
+import { PageQuery } from '../http/page-query';
+import { UuidParam } from '../http/uuid-param';
+import { CreatedTenantDto, CreateTenantDto, TenantDto, TenantListDto, UpdateTenantDto } from './tenant.dto';
+import { TenantsService } from './tenants.service';
+
+@ApiTags('Tenants')
+@Controller('tenants')
+export class TenantsController {
+  public constructor(private readonly tenants: TenantsService) {}
+
+  @Post()
+  @RequirePermission('tenant:create', {
+    operationId: 'createTenant',
+    summary: 'Create a tenant with its first admin',
+  })
+  @ApiCreatedResponse({ type: CreatedTenantDto, description: 'Tenant created' })
+  @ErrorResponses(400, [409, 'The name or the e-mail address is taken', 'A tenant of this name exists already'])
+  public create(@Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
+    return this.tenants.create(request);
+  }
+
+  @Get()
+  @RequirePermission('tenant:list', { operationId: 'listTenants', summary: 'List all tenants' })
+  @ApiOkResponse({ type: TenantListDto, description: 'Tenants, oldest first' })
+  @ErrorResponses(400)
+  public list(@Query() page: PageQuery): Promise<TenantListDto> {
+    return this.tenants.list(page);
+  }
+
+  @Patch(':id')
+  @RequirePermission('tenant:update', {
+    operationId: 'updateTenant',
+    summary: 'Disable or enable a tenant, grant it registry prefixes',
+  })
+  @ApiParam({ name: 'id', description: 'Tenant ID (UUID)', schema: { type: 'string', format: 'uuid' } })
+  @ApiOkResponse({ type: TenantDto, description: 'Tenant as it is now' })
+  @ErrorResponses(400, [404, 'No such tenant', 'Tenant not found'], [409, 'One cannot disable one’s own tenant'])
+  public update(
+    @CurrentIdentity() identity: Identity,
+    @UuidParam('id') id: string,
+    @Body() request: UpdateTenantDto,
+  ): Promise<TenantDto> {
+    return this.tenants.update(identity, id, request);
+  }
+}

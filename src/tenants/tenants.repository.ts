@@ -1,0 +1,35 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { type EntityManager, Repository } from 'typeorm';
+import { offsetOf, type PageQuery } from '../http/page-query';
+import { TenantEntity } from './tenant.entity';
+
+export type TenantChange = Partial<Pick<TenantEntity, 'disabledAt' | 'registryPrefixes'>>;
+
+@Injectable()
+export class TenantsRepository {
+  public constructor(@InjectRepository(TenantEntity) private readonly tenants: Repository<TenantEntity>) {}
+
+  /** @throws QueryFailedError by the constraint `tenants_name_key` when the name is taken. */
+  public insert(manager: EntityManager, name: string, registryPrefixes: string[]): Promise<TenantEntity> {
+    const tenants = manager.getRepository(TenantEntity);
+    return tenants.save(tenants.create({ name, registryPrefixes, disabledAt: null }));
+  }
+
+  public find(id: string): Promise<TenantEntity | null> {
+    return this.tenants.findOneBy({ id });
+  }
+
+  public list(page: PageQuery): Promise<[TenantEntity[], number]> {
+    return this.tenants.findAndCount({
+      order: { createdAt: 'ASC', id: 'ASC' },
+      skip: Number(offsetOf(page)),
+      take: page.limit,
+    });
+  }
+
+  public async update(id: string, change: TenantChange): Promise<TenantEntity | null> {
+    await this.tenants.update({ id }, change);
+    return this.find(id);
+  }
+}

@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { Identity } from '../access/identity';
+import { isUniqueViolation } from '../database/database-errors';
+import { ApiError } from '../http/api-error';
+import { hasMore, type PageQuery } from '../http/page-query';
+import { toUser } from '../users/user.dto';
+import { UsersService } from '../users/users.service';
+import {
+  type CreatedTenantDto,
+  type CreateTenantDto,
+  type TenantDto,
+  type TenantListDto,
+  toTenant,
+  type UpdateTenantDto,
+} from './tenant.dto';
+import { type TenantChange, TenantsRepository } from './tenants.repository';
+
+@Injectable()
+export class TenantsService {
+  public constructor(
+    private readonly dataSource: DataSource,
+    private readonly tenants: TenantsRepository,
+    private readonly users: UsersService,
+  ) {}
+
+  /** Makes a tenant together with its first admin: both or neither. */
+  public async create({ name, admin, registry_prefixes: prefixes = [] }: CreateTenantDto): Promise<CreatedTenantDto> {
+    try {
+      return await this.dataSource.transaction(async (manager) => {
+        const tenant = await this.tenants.insert(manager, name, prefixes);
+        const user = await this.users.open(
+          { ...admin, tenantId: tenant.id, role: 'admin', platformAdmin: false },
+          manager,
+        );
+        return { ...toTenant(tenant), admin: toUser(user) };
+      });
+    } catch (error) {
+      if (isUniqueViolation(error, 'tenants_name_key')) {
+        throw new ApiError(409, 'A tenant of this name exists already', { name: 'is taken' }, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  public async list(page: PageQuery): Promise<TenantListDto> {
+    const [tenants, total] = await this.tenants.list(page);
+    return {
+      tenants: tenants.map(toTenant),
+      total_count: total,
+      page: page.page,
+      limit: page.limit,
+      has_more: hasMore(page, total),
+    };
+  }
+
+  public async update(identity: Identity, id: string, request: UpdateTenantDto): Promise<TenantDto> {
+    const change: TenantChange = {
+      ...(request.disabled === undefined ? {} : { disabledAt: request.disabled ? new Date() : null }),
+      ...(request.registry_prefixes === undefined ? {} : { registryPrefixes: request.registry_prefixes }),
+    };
+    if (request.disabled === true && id === identity.tenantId) {
+      throw new ApiError(409, 'You cannot disable your own tenant');
+    }
+    const isEmpty = Object.keys(change).length === 0;
+    const tenant = isEmpty ? await this.tenants.find(id) : await this.tenants.update(id, change);
+    if (tenant === null) throw new ApiError(404, 'Tenant not found');
+    return toTenant(tenant);
+  }
+}

@@ -1,0 +1,108 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { permissionsOf, type Role, roles } from '../access/permission';
+import type { UserEntity } from './user.entity';
+
+/** What every new account needs. */
+export class NewAccountDto {
+  @ApiProperty({ format: 'email', maxLength: 254, example: 'ada@example.com' })
+  @IsEmail({}, { message: 'must be an e-mail address' })
+  @MaxLength(254, { message: 'must have at most 254 characters' })
+  public email!: string;
+
+  @ApiProperty({ minLength: 12, maxLength: 256, example: 'correct horse battery staple' })
+  @IsString({ message: 'must be a string' })
+  @Length(12, 256, { message: 'must have 12 to 256 characters' })
+  public password!: string;
+
+  @ApiProperty({ minLength: 1, maxLength: 200, example: 'Ada Lovelace' })
+  @IsString({ message: 'must be a string' })
+  @Length(1, 200, { message: 'must have 1 to 200 characters' })
+  public name!: string;
+}
+
+@ApiSchema({ name: 'CreateUserRequest' })
+export class CreateUserDto extends NewAccountDto {
+  @ApiProperty({ enum: roles, example: 'developer' })
+  @IsIn(roles, { message: `must be one of ${roles.join(', ')}` })
+  public role!: Role;
+}
+
+@ApiSchema({ name: 'UpdateUserRequest' })
+export class UpdateUserDto {
+  @ApiPropertyOptional({ enum: roles })
+  @IsOptional()
+  @IsIn(roles, { message: `must be one of ${roles.join(', ')}` })
+  public role?: Role;
+
+  @ApiPropertyOptional({ description: 'A disabled user cannot sign in or refresh a token' })
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  public disabled?: boolean;
+}
+
+@ApiSchema({ name: 'User' })
+export class UserDto {
+  @ApiProperty({ format: 'uuid' })
+  public id!: string;
+
+  @ApiProperty({ format: 'uuid' })
+  public tenant_id!: string;
+
+  @ApiProperty({ format: 'email' })
+  public email!: string;
+
+  @ApiProperty()
+  public name!: string;
+
+  @ApiProperty({ enum: roles })
+  public role!: Role;
+
+  @ApiProperty({ description: 'May manage tenants as well' })
+  public platform_admin!: boolean;
+
+  @ApiProperty({ type: [String], example: ['build:list', 'build:read'] })
+  public permissions!: string[];
+
+  @ApiProperty()
+  public disabled!: boolean;
+
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  public created_at!: string;
+
+  @ApiProperty({ type: 'string', format: 'date-time' })
+  public updated_at!: string;
+}
+
+@ApiSchema({ name: 'UserList' })
+export class UserListDto {
+  @ApiProperty({ type: [UserDto] })
+  public users!: UserDto[];
+
+  @ApiProperty({ type: 'integer' })
+  public total_count!: number;
+
+  @ApiProperty({ type: 'integer' })
+  public page!: number;
+
+  @ApiProperty({ type: 'integer' })
+  public limit!: number;
+
+  @ApiProperty()
+  public has_more!: boolean;
+}
+
+export function toUser(user: UserEntity): UserDto {
+  return {
+    id: user.id,
+    tenant_id: user.tenantId,
+    email: user.email,
+    name: user.name,
+    role: user.role,
+    platform_admin: user.platformAdmin,
+    permissions: permissionsOf(user.role, user.platformAdmin),
+    disabled: user.disabledAt !== null,
+    created_at: user.createdAt.toISOString(),
+    updated_at: user.updatedAt.toISOString(),
+  };
+}

@@ -1,0 +1,45 @@
+import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
+import { CurrentIdentity } from '../access/current-identity.decorator';
+import type { Identity } from '../access/identity';
+import { RequirePermission } from '../access/require-permission.decorator';
+import { ErrorResponses } from '../http/error-responses.decorator';
+import { PageQuery } from '../http/page-query';
+import { UuidParam } from '../http/uuid-param';
+import { CreateUserDto, UpdateUserDto, UserDto, UserListDto } from './user.dto';
+import { UsersService } from './users.service';
+
+@ApiTags('Users')
+@Controller('users')
+export class UsersController {
+  public constructor(private readonly users: UsersService) {}
+
+  @Post()
+  @RequirePermission('user:create', { operationId: 'createUser', summary: 'Create a user of this tenant' })
+  @ApiCreatedResponse({ type: UserDto, description: 'User created' })
+  @ErrorResponses(400, [409, 'The e-mail address is taken', 'This e-mail address has an account already'])
+  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateUserDto): Promise<UserDto> {
+    return this.users.create(identity, request);
+  }
+
+  @Get()
+  @RequirePermission('user:list', { operationId: 'listUsers', summary: 'List the users of this tenant' })
+  @ApiOkResponse({ type: UserListDto, description: 'Users, oldest first' })
+  @ErrorResponses(400)
+  public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<UserListDto> {
+    return this.users.list(identity, page);
+  }
+
+  @Patch(':id')
+  @RequirePermission('user:update', { operationId: 'updateUser', summary: "Change a user's role, disable or enable" })
+  @ApiParam({ name: 'id', description: 'User ID (UUID)', schema: { type: 'string', format: 'uuid' } })
+  @ApiOkResponse({ type: UserDto, description: 'User as it is now' })
+  @ErrorResponses(400, [404, 'No such user in this tenant', 'User not found'], [409, 'One cannot change oneself'])
+  public update(
+    @CurrentIdentity() identity: Identity,
+    @UuidParam('id') id: string,
+    @Body() request: UpdateUserDto,
+  ): Promise<UserDto> {
+    return this.users.update(identity, id, request);
+  }
+}

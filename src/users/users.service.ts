@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Identity } from '../access/identity';
+import type { Role } from '../access/permission';
+import { isUniqueViolation } from '../database/database-errors';
+import { ApiError } from '../http/api-error';
+import { hasMore, type PageQuery } from '../http/page-query';
+import { hashPassword } from './password';
+import { type CreateUserDto, type UpdateUserDto, type UserDto, type UserListDto, toUser } from './user.dto';
+import type { UserEntity } from './user.entity';
+import { type UserChange, UsersRepository } from './users.repository';
+
+/** An account to be made, with its password still in clear. */
+export interface Account {
+  readonly tenantId: string;
+  readonly email: string;
+  readonly password: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly platformAdmin: boolean;
+}
+
+@Injectable()
+export class UsersService {
+  public constructor(private readonly users: UsersRepository) {}
+
+  public async create({ tenantId }: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
+    return toUser(await this.open({ tenantId, email, password, name, role, platformAdmin: false }));
+  }
+
+  /** @throws ApiError 409 when the e-mail address has an account already, in whichever tenant. */
+  public async open({ password, ...account }: Account, manager?: EntityManager): Promise<UserEntity> {
+    const passwordHash = await hashPassword(password);
+    try {
+      return await this.users.insert({ ...account, passwordHash }, manager);
+    } catch (error) {
+      if (isUniqueViolation(error, 'users_email_key')) {
+        throw new ApiError(409, 'This e-mail address has an account already', { email: 'is taken' }, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  public async list({ tenantId }: Identity, page: PageQuery): Promise<UserListDto> {
+    const [users, total] = await this.users.list(tenantId, page);
+    return {
+      users: users.map(toUser),
+      total_count: total,
+      page: page.page,
+      limit: page.limit,
+      has_more: hasMore(page, total),
+    };
+  }
+
+  public async update(identity: Identity, id: string, { role, disabled }: UpdateUserDto): Promise<UserDto> {
+    const change: UserChange = {
+      ...(role === undefined ? {} : { role }),
+      ...(disabled === undefined ? {} : { disabledAt: disabled ? new Date() : null }),
+    };
+    if (id === identity.userId && Object.keys(change).length > 0) {
+      throw new ApiError(409, 'You cannot change your own role or disable yourself; ask another admin');
+    }
+    const user =
+      Object.keys(change).length === 0
+        ? await this.users.find(identity.tenantId, id)
+        : await this.users.update(identity.tenantId, id, change);
+    if (user === null) throw new ApiError(404, 'User not found');
+    return toUser(user);
+  }
+}
