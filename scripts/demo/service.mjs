@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from '../terminal.mjs';
 
-const readyMs = 120_000;
+const readyMs = 60_000;
 const stopMs = 60_000;
 
 export class Service {
@@ -40,19 +40,20 @@ export class Service {
     }).finally(() => closeSync(log));
   }
 
-  /** Waits until the service can work. @throws Error with its last word when it ended instead. */
+  /** Waits until the service can work. @throws Error with what it lacks, or its last word when it ended instead. */
   async ready() {
     const deadline = Date.now() + readyMs;
     let how;
     void this.ended.then((reason) => {
       how = reason;
     });
-    while (Date.now() < deadline) {
+    for (;;) {
       if (how !== undefined) throw new Error(`The service did not start: ${this.lastWord() || how}`);
-      if (await this.#isReady()) return;
+      const lack = await this.#lack();
+      if (lack === undefined) return;
+      if (Date.now() > deadline) throw new Error(`The service was not ready within ${readyMs / 1000} s: ${lack}`);
       await sleep(100);
     }
-    throw new Error(`The service was not ready within ${readyMs / 1000} s: ${this.lastWord()}`);
   }
 
   /** Ends the service in order; forcibly when it takes too long. */
@@ -75,12 +76,14 @@ export class Service {
     }
   }
 
-  async #isReady() {
+  /** What the service still lacks, in words; undefined when it is ready. */
+  async #lack() {
     try {
       const response = await fetch(`${this.#origin}/health/ready`, { signal: AbortSignal.timeout(5_000) });
-      return response.ok;
+      const answer = await response.json();
+      return response.ok ? undefined : `${answer.error} ${JSON.stringify(answer.details)}`;
     } catch {
-      return false;
+      return this.lastWord() || 'it does not answer';
     }
   }
 }

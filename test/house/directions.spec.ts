@@ -42,8 +42,9 @@ describe('the guard of the house', () => {
 
   it('lets a tree pass that keeps the rules', () => {
     write({
+      'package.json': `{ "version": "1.0.0" }`,
       'migrations/1-first.ts': `export const first = 1;`,
-      'src/main.ts': `import './app.module'; import './auth/login';`,
+      'src/main.ts': `import { version } from '../package.json'; export { version }; import './app.module'; import './auth/login';`,
       'src/app.module.ts': `import './maintenance/janitor'; import './health/health';`,
       'src/config/env.ts': `import { z } from 'zod'; export const env = z;`,
       'src/database/data-source.ts': `import '../../migrations/1-first'; import { env } from '../config/env.js'; export { env };`,
@@ -77,10 +78,13 @@ describe('the guard of the house', () => {
       'src/app.module.ts': `export const app = 1;`,
       'src/projects/project.ts': `import '../users/user';`,
       'src/users/user.ts': `import '../app.module';`,
+      'package.json': `{}`,
+      'src/access/guard.ts': `import '../../package.json';`,
       'src/config/env.ts': `import '../../test/support';`,
       'src/http/filter.ts': `import '../../migrations/1-first';`,
     });
     expect(faultsOf(project)).toEqual([
+      'access/guard.ts imports ../package.json, which is outside src',
       'config/env.ts imports ../test/support, which is outside src',
       'http/filter.ts imports ../migrations/1-first, which is outside src',
       'projects/project.ts imports users/user.ts, and projects may not import users',
