@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { isDatabaseUnavailable } from './database-errors';
+import { StartError } from './start-error';
 
 const patienceMs = 30_000;
 const oldestVersion = 14;
 
 /**
  * Waits until the database answers, up to 30 s, and sees that its server is new enough.
- * @throws Error with one line: it does not answer, refuses us, or is older than PostgreSQL 14.
+ * @throws StartError with one line: it does not answer, refuses us, or is older than PostgreSQL 14.
  */
 export async function awaitServer(
   url: string,
@@ -25,8 +26,8 @@ export async function awaitServer(
       return;
     } catch (cause) {
       const reason = reasonOf(cause);
-      if (!isDatabaseUnavailable(cause)) throw new Error(`The database at ${place} refused: ${reason}`, { cause });
-      if (Date.now() > deadline) throw new Error(`The database at ${place} does not answer: ${reason}`, { cause });
+      if (!isDatabaseUnavailable(cause)) throw new StartError(`The database at ${place} refused: ${reason}`, { cause });
+      if (Date.now() > deadline) throw new StartError(`The database at ${place} does not answer: ${reason}`, { cause });
       if (attempt === 1) logger.log(`Waiting for the database at ${place} (${reason})`);
       await sleep(250);
     } finally {

@@ -14,7 +14,7 @@ export class DatabaseServer implements DatabaseAddress {
 
   /**
    * Takes the operator's server, or starts the embedded one where no address is set, and migrates.
-   * @throws Error with one line that says what is wrong.
+   * @throws StartError with one line that says what is wrong.
    */
   public static async open(env: Pick<Env, 'DATABASE_URL' | 'DATA_DIR'>): Promise<DatabaseServer> {
     const logger = new Logger('Database');

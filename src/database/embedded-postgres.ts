@@ -8,6 +8,7 @@ import { LogFile } from './embedded/log-file';
 import { endOrphan } from './embedded/orphan';
 import { makeSocketDirectory, removeSocketDirectory } from './embedded/socket-directory';
 import { Supervisor } from './embedded/supervisor';
+import { StartError } from './start-error';
 
 export interface EmbeddedPostgresOptions {
   /** An absolute path; the server's files lie in `postgres` below it. */
@@ -47,7 +48,7 @@ const ourSettings = {
  * mode 0700 that belongs to the server's account: the kernel lets that account and root connect and nobody else, and
  * these two can read the files anyway. So there is no password that could be read or lost.
  *
- * @throws Error with one line when it cannot run here, when another process uses `dataDir`, or when the files are
+ * @throws StartError with one line when it cannot run here, when another process uses `dataDir`, or when the files are
  * another major version's.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
@@ -95,12 +96,15 @@ function takeHome(dataDir: string, home: string): () => void {
     }
     release = lockDirectory(lock);
   } catch (cause) {
-    throw new Error(`The data directory ${dataDir} cannot be used: ${cause instanceof Error ? cause.message : ''}`, {
-      cause,
-    });
+    throw new StartError(
+      `The data directory ${dataDir} cannot be used: ${cause instanceof Error ? cause.message : ''}`,
+      {
+        cause,
+      },
+    );
   }
   if (release === undefined) {
-    throw new Error(
+    throw new StartError(
       `The data directory ${dataDir} is in use by a running service (process ${lockHolder(lock)}): stop it first, or set another DATA_DIR.`,
     );
   }

@@ -1,5 +1,6 @@
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { dataSourceOptions } from './data-source-options';
+import { StartError } from './start-error';
 
 /** Any number that nothing else locks; it is the same for every process that migrates one database. */
 const advisoryLock = '7236201845';
@@ -8,7 +9,7 @@ const advisoryLock = '7236201845';
  * Brings the schema up to date. Processes that start together on one database wait for each other here: one runs the
  * migrations, the others then find nothing left to do. Nothing times out, since a migration may rewrite a big table.
  * @returns the names of the migrations that ran.
- * @throws Error with one line when a migration fails; those before it are kept.
+ * @throws StartError with one line when a migration fails; those before it are kept.
  */
 export async function migrate(url: string): Promise<readonly string[]> {
   const dataSource = new DataSource({
@@ -29,9 +30,12 @@ export async function migrate(url: string): Promise<readonly string[]> {
       const done = await executor.executePendingMigrations();
       return done.map(({ name }) => name);
     } catch (cause) {
-      throw new Error(`The database could not be migrated: ${cause instanceof Error ? cause.message : String(cause)}`, {
-        cause,
-      });
+      throw new StartError(
+        `The database could not be migrated: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          cause,
+        },
+      );
     } finally {
       await session.release();
     }

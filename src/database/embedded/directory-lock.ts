@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { StartError } from '../start-error';
 
 // Node cannot lock files. A lock of flock(2) belongs to the open file, not to the process that asked for it: a helper
 // that inherits our descriptor takes it for us, and the kernel drops it when our process ends, however it ends.
@@ -11,7 +12,7 @@ const helpers: readonly (readonly [string, ...string[]])[] = [
 /**
  * Takes the lock `file` for as long as this process lives or until the returned function is called.
  * @returns undefined when another process holds it.
- * @throws Error with one line when locking is impossible.
+ * @throws StartError with one line when locking is impossible.
  */
 export function lockDirectory(file: string): (() => void) | undefined {
   const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
@@ -31,7 +32,7 @@ export function lockDirectory(file: string): (() => void) | undefined {
     }
   }
   closeSync(descriptor);
-  throw new Error(`${file} cannot be locked: neither "flock" (util-linux) nor "perl" did it.`);
+  throw new StartError(`${file} cannot be locked: neither "flock" (util-linux) nor "perl" did it.`);
 }
 
 /** The process that holds the lock, as it wrote itself down. */

@@ -4,15 +4,17 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type ChosenAccount, commandLine } from './account';
 import { administrator } from './postmaster';
+import { StartError } from '../start-error';
 
 const run = promisify(execFile);
 const unfinished = 'unfinished-';
 
 /**
  * Makes the server's files in `home/data` if there are none, and gives those that there are to its account.
- * @throws Error with one line when they are another major version's.
+ * @throws StartError with one line when they are another major version's.
  */
 export async function prepareFiles(home: string, initdb: string, account: ChosenAccount): Promise<string> {
+  await sweep(home);
   const files = path.join(home, 'data');
   if (!existsSync(files)) {
     await create(home, files, initdb, account);
@@ -20,7 +22,7 @@ export async function prepareFiles(home: string, initdb: string, account: Chosen
   }
   const version = readFileSync(path.join(files, 'PG_VERSION'), 'utf8').trim();
   if (version !== String(account.majorVersion)) {
-    throw new Error(
+    throw new StartError(
       `${files} was made by PostgreSQL ${version} and the embedded one is ${account.majorVersion}: move the data with pg_dump, or start the version that made it.`,
     );
   }
@@ -31,10 +33,13 @@ export async function prepareFiles(home: string, initdb: string, account: Chosen
   return files;
 }
 
+/** Removes what interrupted first starts left. What still belongs to a running initdb goes at a later start. */
+async function sweep(home: string): Promise<void> {
+  const drafts = readdirSync(home).filter((entry) => entry.startsWith(unfinished));
+  for (const draft of drafts) await run('rm', ['-rf', '--', path.join(home, draft)]).catch(() => undefined);
+}
+
 async function create(home: string, files: string, initdb: string, account: ChosenAccount): Promise<void> {
-  for (const entry of readdirSync(home)) {
-    if (entry.startsWith(unfinished)) await run('rm', ['-rf', '--', path.join(home, entry)]);
-  }
   // Under another name until it is complete, so that an interrupted first start leaves nothing that looks ready.
   const draft = mkdtempSync(path.join(home, unfinished));
   chownSync(draft, account.uid, account.gid);
@@ -54,7 +59,7 @@ async function create(home: string, files: string, initdb: string, account: Chos
     await run(program, args, { ...account.spawnAs, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
   } catch (cause) {
     const complaint = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : String(cause);
-    throw new Error(`The embedded PostgreSQL could not make its files: ${complaint.replaceAll(/\s*\n\s*/g, ' ')}`, {
+    throw new StartError(`The embedded PostgreSQL could not make its files: ${complaint}`, {
       cause,
     });
   }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StartError } from '../start-error';
 
 const fastShutdownMs = 30_000;
 
@@ -19,7 +20,7 @@ export async function endOrphan(files: string): Promise<void> {
     if (!(await hasEnded(pid, files, fastShutdownMs))) {
       process.kill(pid, 'SIGQUIT');
       if (!(await hasEnded(pid, files, fastShutdownMs))) {
-        throw new Error(`A PostgreSQL server (process ${pid}) runs on ${files} and does not stop.`);
+        throw new StartError(`A PostgreSQL server (process ${pid}) runs on ${files} and does not stop.`);
       }
     }
   }

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { type Account, commandLine } from './account';
 import type { LogFile } from './log-file';
 import { endOrphan } from './orphan';
+import { StartError } from '../start-error';
 
 export interface PostmasterOptions {
   readonly program: string;
@@ -48,7 +49,7 @@ export class Postmaster {
   /**
    * Starts the server and waits until it answers. After a crash the memory that its processes share may take a
    * moment to clear, so a start that fails for that is tried again for a while.
-   * @throws Error with one line, the server's own complaint, when it does not start.
+   * @throws StartError with one line, the server's own complaint, when it does not start.
    */
   public static async start(options: PostmasterOptions, signal: AbortSignal): Promise<Postmaster> {
     const deadline = Date.now() + startTriesMs;
@@ -61,7 +62,9 @@ export class Postmaster {
       signal.throwIfAborted();
       const complaint = options.log.lastComplaint(logged);
       if (Date.now() > deadline || (complaint !== undefined && !passing.test(complaint))) {
-        throw new Error(`The embedded PostgreSQL did not start: ${complaint ?? `it ended by ${await server.exited}`}`);
+        throw new StartError(
+          `The embedded PostgreSQL did not start: ${complaint ?? `it ended by ${await server.exited}`}`,
+        );
       }
       await sleep(pauseMs, undefined, { signal });
     }

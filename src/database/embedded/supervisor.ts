@@ -24,7 +24,7 @@ export class Supervisor {
     return `postgres:///${service}?host=${encodeURIComponent(this.options.socketDirectory)}&user=${service}`;
   }
 
-  /** @throws Error with one line when the server does not start. */
+  /** @throws StartError with one line when the server does not start. */
   public async start(): Promise<void> {
     const server = await Postmaster.start(this.options, this.stopping.signal);
     this.server = server;
