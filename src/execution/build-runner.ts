@@ -1,0 +1,188 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, type EntityManager } from 'typeorm';
+import { logEntry, type LogEntry } from '../build-logs/log-entry';
+import { LogPublisher } from '../build-logs/log-publisher';
+import type { LogWriter } from '../build-logs/log-writer';
+import { LogWriters } from '../build-logs/log-writers';
+import { ENV, type Env } from '../config/env';
+import { isDatabaseUnavailable } from '../database/database-errors';
+import type { BuildLogAppended } from '../events/build-events';
+import { ArtifactStore } from './artifact-store';
+import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
+import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder } from './image-builder';
+import { BuildStopped, Lease } from './lease';
+import { ProgressWriter } from './progress-writer';
+import { Workspaces } from './workspaces';
+
+/** Between two tries to record how a build ended while the database does not answer. */
+const retryMs = 500;
+
+/** A build that this worker runs. */
+export interface Run {
+  /** Resolves when the build is recorded and nothing of it is left on this machine; never rejects. */
+  readonly ended: Promise<void>;
+  /** Ends the build as failed, for a reason that a person understands. */
+  fail(reason: string): void;
+  /** Looks whether the build was cancelled or deleted. */
+  check(): Promise<void>;
+}
+
+/** Runs one claimed build from the checkout to its record. */
+@Injectable()
+export class BuildRunner {
+  private readonly logger = new Logger(BuildRunner.name);
+
+  public constructor(
+    @Inject(ENV) private readonly env: Env,
+    @Inject(IMAGE_BUILDER) private readonly builder: ImageBuilder,
+    private readonly dataSource: DataSource,
+    private readonly queue: BuildQueueRepository,
+    private readonly writers: LogWriters,
+    private readonly publisher: LogPublisher,
+    private readonly workspaces: Workspaces,
+    private readonly artifacts: ArtifactStore,
+  ) {}
+
+  public start(claim: Claim): Run {
+    const stopping = new AbortController();
+    const stop = (reason: Error): void => {
+      stopping.abort(reason);
+    };
+    const lease = new Lease(this.queue, claim, this.env.LEASE_SECONDS, stop);
+    return {
+      ended: this.run(claim, lease, stopping.signal, stop),
+      fail: (reason) => {
+        stop(new BuildFailure(reason));
+      },
+      check: () => lease.renew(),
+    };
+  }
+
+  private async run(claim: Claim, lease: Lease, signal: AbortSignal, stop: (reason: Error) => void): Promise<void> {
+    const log = this.writers.open(claim.id, claim.token);
+    void log.lost.then(() => lease.renew());
+    const limit = setTimeout(() => {
+      stop(new BuildFailure(`The build took longer than its limit of ${claim.timeoutSeconds} seconds`));
+    }, claim.timeoutSeconds * 1000);
+    const progress = new ProgressWriter(this.queue, claim);
+    try {
+      const ending = await this.work(claim, log, progress, signal);
+      clearTimeout(limit);
+      await this.record(claim, log, progress, ending);
+    } catch (error) {
+      this.logger.error(error, `Build ${claim.id} could not be recorded; its lease ends by itself`);
+    } finally {
+      clearTimeout(limit);
+      lease.release();
+      log.stop();
+    }
+  }
+
+  /** Null: the build was withdrawn, or is not ours any more. */
+  private async work(
+    claim: Claim,
+    log: LogWriter,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<Ending | null> {
+    try {
+      return await this.build(claim, outputOf(log, progress), progress, signal);
+    } catch (error) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      if (reason instanceof BuildStopped) return null;
+      if (reason instanceof BuildFailure) return { status: 'failed', message: reason.message };
+      this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
+      return { status: 'failed', message: `Internal error of the worker; the operator finds it in the log by build ${claim.id}` };
+    }
+  }
+
+  private async build(
+    claim: Claim,
+    output: BuildOutput,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<Ending> {
+    const workspace = await this.workspaces.open(claim.id);
+    try {
+      await output.line('INFO', `Checking out ${claim.gitBranch}`, 'checkout');
+      const commit = await workspace.checkOut(claim, output, signal);
+      await this.queue.saveCommit(claim, commit);
+      progress.update({ stepsDone: 1 });
+      await output.line('INFO', `At commit ${commit.commit}`, 'checkout');
+
+      const image = await this.builder.build(
+        {
+          buildId: claim.id,
+          projectId: claim.projectId,
+          checkoutDir: workspace.checkoutDir,
+          dockerfilePath: claim.dockerfilePath,
+          contextPath: claim.contextPath,
+          buildArgs: claim.buildArgs,
+          imageRepository: claim.imageRepository,
+          tag: `${claim.buildNumber}-${commit.commit.slice(0, 12)}`,
+          archivePath: await this.artifacts.pathFor(claim.id),
+          registryPrefixes: claim.registryPrefixes,
+        },
+        output,
+        signal,
+      );
+      const archive = image.reference === null ? this.artifacts.nameOf(claim.id) : null;
+      return { status: 'success', digest: image.digest, reference: image.reference, archive };
+    } finally {
+      await workspace.remove();
+    }
+  }
+
+  /** Writes the end of the build and of its log in one transaction, until the database has taken it or the lease is over. */
+  private async record(claim: Claim, log: LogWriter, progress: ProgressWriter, ending: Ending | null): Promise<void> {
+    for (let tries = (this.env.LEASE_SECONDS * 1000) / retryMs; ; tries -= 1) {
+      try {
+        await log.drain();
+        const { isOurs, event } = await this.dataSource.transaction((manager) =>
+          this.recordIn(manager, claim, log, progress, ending),
+        );
+        this.publisher.publish(event);
+        if (!isOurs) await this.artifacts.remove(this.artifacts.nameOf(claim.id));
+        return;
+      } catch (error) {
+        if (tries <= 0 || !isDatabaseUnavailable(error)) throw error;
+        await sleep(retryMs);
+      }
+    }
+  }
+
+  private async recordIn(
+    manager: EntityManager,
+    claim: Claim,
+    log: LogWriter,
+    progress: ProgressWriter,
+    ending: Ending | null,
+  ): Promise<{ readonly isOurs: boolean; readonly event: BuildLogAppended | null }> {
+    if (ending !== null && (await this.queue.finish(manager, claim, ending, progress.current))) {
+      return { isOurs: true, event: await log.finish(manager, ending.status, [lastLine(ending)]) };
+    }
+    const released = await this.queue.release(manager, claim.id, claim.token);
+    if (released === null || released.isDeleted) return { isOurs: false, event: null };
+    return { isOurs: false, event: await log.finish(manager, released.status, [logEntry('INFO', 'Build stopped')]) };
+  }
+}
+
+function lastLine(ending: Ending): LogEntry {
+  return ending.status === 'success'
+    ? logEntry('INFO', `Build succeeded: ${ending.reference ?? ending.digest}`, { step: 'publish' })
+    : logEntry('ERROR', `Build failed: ${ending.message}`);
+}
+
+/** The checkout is the first step; the engine counts its own from 1. */
+function outputOf(log: LogWriter, progress: ProgressWriter): BuildOutput {
+  return {
+    line: (level, message, step) => log.write(logEntry(level, message, { step })),
+    stepsTotal: (total) => {
+      progress.update({ stepsTotal: total + 1 });
+    },
+    stepsDone: (done) => {
+      progress.update({ stepsDone: done + 1 });
+    },
+  };
+}

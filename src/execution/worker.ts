@@ -1,0 +1,110 @@
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENV, type Env } from '../config/env';
+import { Notifications } from '../database/notifications';
+import { BuildQueueRepository } from './build-queue.repository';
+import { BuildRunner, type Run } from './build-runner';
+import { IMAGE_BUILDER, type ImageBuilder } from './image-builder';
+import { Workspaces } from './workspaces';
+
+/** How often the queue is looked at without being told to: a lost wake-up costs no more than this. */
+const pollMs = 2_000;
+
+/** Claims builds while slots are free, and runs them. Idle in a process without the role `worker`. */
+@Injectable()
+export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(Worker.name);
+  private readonly id = `${os.hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
+  private readonly runs = new Map<string, Run>();
+  private isClaiming = false;
+  private isAwake = false;
+  private isStopping = false;
+  private poll: NodeJS.Timeout | undefined;
+  private unsubscribe: () => void = () => undefined;
+
+  public constructor(
+    @Inject(ENV) private readonly env: Env,
+    @Inject(IMAGE_BUILDER) private readonly builder: ImageBuilder,
+    private readonly queue: BuildQueueRepository,
+    private readonly runner: BuildRunner,
+    private readonly workspaces: Workspaces,
+    private readonly notifications: Notifications,
+  ) {}
+
+  public async onApplicationBootstrap(): Promise<void> {
+    if (!this.env.ROLES.includes('worker')) return;
+    await this.tidy();
+    this.unsubscribe = this.notifications.subscribe((wake) => {
+      if (wake.kind === 'queue') this.wake();
+      else if (wake.kind === 'control') void this.runs.get(wake.buildId)?.check();
+      else if (wake.kind === 'resync') this.resync();
+    });
+    this.poll = setInterval(() => {
+      this.wake();
+    }, pollMs);
+    this.wake();
+  }
+
+  /** Takes no more builds, gives running ones their grace, and then ends them. */
+  public async beforeApplicationShutdown(): Promise<void> {
+    this.isStopping = true;
+    clearInterval(this.poll);
+    this.unsubscribe();
+    const all = Promise.all([...this.runs.values()].map(({ ended }) => ended));
+    const grace = sleep(this.env.SHUTDOWN_GRACE_SECONDS * 1000, undefined, { ref: false });
+    await Promise.race([all, grace]);
+    for (const run of this.runs.values()) run.fail('worker shut down');
+    await all;
+  }
+
+  /** An engine that does not answer yet is no reason not to start: readiness tells of it, and builds say why they fail. */
+  private async tidy(): Promise<void> {
+    try {
+      await this.builder.check();
+      for (const gap of await this.builder.describe()) this.logger.warn(gap);
+      await this.workspaces.sweep();
+      await this.builder.sweep();
+    } catch (error) {
+      this.logger.warn(`This worker cannot build yet: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  private resync(): void {
+    this.wake();
+    for (const run of this.runs.values()) void run.check();
+  }
+
+  private wake(): void {
+    this.isAwake = true;
+    if (this.isClaiming) return;
+    this.isClaiming = true;
+    void this.claimAll().finally(() => {
+      this.isClaiming = false;
+    });
+  }
+
+  private async claimAll(): Promise<void> {
+    while (this.isAwake && !this.isStopping) {
+      this.isAwake = false;
+      try {
+        while (!this.isStopping && this.runs.size < this.env.WORKER_SLOTS && (await this.claimOne()));
+      } catch (error) {
+        this.logger.warn(`No build could be claimed: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  private async claimOne(): Promise<boolean> {
+    const claim = await this.queue.claim(this.id, this.env.LEASE_SECONDS);
+    if (claim === null) return false;
+    const run = this.runner.start(claim);
+    this.runs.set(claim.id, run);
+    void run.ended.then(() => {
+      this.runs.delete(claim.id);
+      this.wake();
+    });
+    return true;
+  }
+}

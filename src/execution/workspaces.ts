@@ -1,0 +1,62 @@
+import { Inject, Injectable } from '@nestjs/common';
+import path from 'node:path';
+import { ENV, type Env } from '../config/env';
+import type { Claim } from './build-queue.repository';
+import { Cage } from './cage';
+import { type CheckedOut, GitCheckout } from './git-checkout';
+import type { BuildOutput } from './image-builder';
+import { ScratchDirs } from './scratch-dirs';
+
+/** The directory in which one build has its checkout. */
+export interface Workspace {
+  readonly checkoutDir: string;
+  /** Fills the checkout directory. */
+  checkOut(claim: Claim, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut>;
+  remove(): Promise<void>;
+}
+
+/** Makes and removes the workspaces of builds below DATA_DIR. */
+@Injectable()
+export class Workspaces {
+  private readonly scratch: ScratchDirs;
+
+  public constructor(
+    @Inject(ENV) private readonly env: Env,
+    private readonly cage: Cage,
+  ) {
+    this.scratch = new ScratchDirs(path.join(env.DATA_DIR, 'workspaces'));
+  }
+
+  public async open(buildId: string): Promise<Workspace> {
+    const directory = await this.scratch.next(buildId);
+    const checkoutDir = path.join(directory, 'checkout');
+    await this.cage.makeDir(checkoutDir);
+    return {
+      checkoutDir,
+      checkOut: (claim, output, signal) => this.checkOut(checkoutDir, claim, output, signal),
+      remove: () => this.cage.removeDir(directory),
+    };
+  }
+
+  /** Removes what killed workers of this host left behind. */
+  public async sweep(): Promise<void> {
+    for (const directory of await this.scratch.abandoned()) await this.cage.removeDir(directory);
+  }
+
+  private checkOut(checkoutDir: string, claim: Claim, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut> {
+    const { GIT_ALLOWED_FILE_ROOT: root, GIT_ALLOWED_PROTOCOLS: allowedProtocols } = this.env;
+    const view = this.cage.view({
+      writable: { checkout: checkoutDir },
+      ...(root === undefined ? {} : { readOnly: { repositories: root } }),
+    });
+    const git = new GitCheckout({
+      launch: view.run('host'),
+      allowedProtocols,
+      allowedFileRoot: root,
+      ...(root === undefined ? {} : { fileRootInside: view.inside(root) }),
+    });
+    const { repositoryUrl, gitBranch, gitCommit, commitVerified } = claim;
+    const dir = view.inside(checkoutDir);
+    return git.checkout({ repositoryUrl, branch: gitBranch, commit: gitCommit, commitVerified, dir }, output, signal);
+  }
+}

@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { BuildLogsModule } from '../build-logs/build-logs.module';
+import { ExecutionModule } from '../execution/execution.module';
+import { Janitor } from './janitor';
+import { Reaper } from './reaper';
+
+@Module({
+  imports: [BuildLogsModule, ExecutionModule],
+  providers: [Reaper, Janitor],
+})
+export class MaintenanceModule {}
