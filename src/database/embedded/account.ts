@@ -87,10 +87,15 @@ function* candidates({ postgres, directory, ownerOfFiles }: AccountNeeds): Gener
     if (account !== undefined) yield account;
   }
   yield namespace;
-  for (const place of [path.dirname(directory), postgres]) {
+  for (const place of [...ancestors(directory), postgres]) {
     const account = accountOf((entry) => entry.uid === statSync(place).uid);
     if (account !== undefined) yield account;
   }
+}
+
+function ancestors(directory: string): readonly string[] {
+  const parent = path.dirname(directory);
+  return parent === directory ? [directory] : [directory, ...ancestors(parent)];
 }
 
 function hasName(): boolean {
