@@ -27,6 +27,8 @@ export function dataSourceOptions(url: string): PostgresDataSourceOptions {
     synchronize: false,
     migrationsRun: false,
     installExtensions: false,
+    // Silent unless DEBUG=typeorm:* is set; the default prints to the console past our own log.
+    logger: 'debug',
     migrations: [...migrations],
     migrationsTransactionMode: 'each',
     // An idle connection that breaks is replaced at the next use; unheard, its error would end the process.

@@ -65,7 +65,7 @@ function some(error: unknown, matches: (error: object) => boolean, depth = 0): b
   if ('driverError' in error) inner.push(error.driverError);
   if ('cause' in error) inner.push(error.cause);
   // Each address of a name was tried.
-  if (error instanceof AggregateError) inner.push(...(error.errors as unknown[]));
+  if ('errors' in error && Array.isArray(error.errors)) inner.push(...(error.errors as unknown[]));
   return inner.some((each) => some(each, matches, depth + 1));
 }
 

@@ -97,7 +97,7 @@ function takeHome(dataDir: string, home: string): () => void {
     release = lockDirectory(lock);
   } catch (cause) {
     throw new StartError(
-      `The data directory ${dataDir} cannot be used: ${cause instanceof Error ? cause.message : ''}`,
+      `The data directory ${dataDir} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
       {
         cause,
       },

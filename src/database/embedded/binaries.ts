@@ -1,4 +1,4 @@
-import { readFileSync, symlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { StartError } from '../start-error';
@@ -40,12 +40,9 @@ function restoreLinks(root: string): void {
     const link = path.join(root, target);
     try {
       symlinkSync(path.relative(path.dirname(link), path.join(root, source)), link);
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
-        throw new StartError(`The embedded PostgreSQL lacks the link ${link}, and it cannot be made here.`, {
-          cause: error,
-        });
-      }
+    } catch (cause) {
+      if (lstatSync(link, { throwIfNoEntry: false }) !== undefined) continue;
+      throw new StartError(`The embedded PostgreSQL lacks the link ${link}, and it cannot be made here.`, { cause });
     }
   }
 }
