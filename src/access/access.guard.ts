@@ -29,10 +29,7 @@ export class AccessGuard implements CanActivate {
 
   public canActivate(context: ExecutionContext): boolean {
     const access = this.reflector.getAllAndOverride(Access, [context.getHandler(), context.getClass()]) as
-      | 'public'
-      | 'authenticated'
-      | { readonly permission: string }
-      | undefined;
+      'public' | 'authenticated' | { readonly permission: string } | undefined;
     if (access === 'public') return true;
     const request = context.switchToHttp().getRequest<Request>();
     const identity = this.verifier.verifyHeader(request.headers.authorization);

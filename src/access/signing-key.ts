@@ -21,6 +21,7 @@ export async function loadSigningKey(env: Env): Promise<KeyObject> {
     if (!hasCode(error, 'EEXIST')) throw error;
   }
   const secret = await readFile(file, 'utf8');
-  if (Buffer.byteLength(secret) < 32) throw new Error(`${file} holds no usable secret; remove it to have a new one made`);
+  if (Buffer.byteLength(secret) < 32)
+    throw new Error(`${file} holds no usable secret; remove it to have a new one made`);
   return createSecretKey(secret, 'utf8');
 }

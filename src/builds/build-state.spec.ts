@@ -5,7 +5,7 @@ const moves = Object.values(transitions);
 describe('the states of a build', () => {
   it('are all reachable from queued', () => {
     const reached = new Set<string>(['queued']);
-    for (let size = 0; size !== reached.size; ) {
+    for (let size = 0; size !== reached.size;) {
       size = reached.size;
       for (const { from, to } of moves) if (reached.has(from)) reached.add(to);
     }

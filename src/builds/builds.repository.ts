@@ -96,7 +96,11 @@ export class BuildsRepository {
   }
 
   /** How many builds the filters leave, from the counters in the project rows. */
-  public async count(tenantId: string, projectId: string | undefined, status: BuildStatus | undefined): Promise<number> {
+  public async count(
+    tenantId: string,
+    projectId: string | undefined,
+    status: BuildStatus | undefined,
+  ): Promise<number> {
     const counters = (status === undefined ? buildStatuses : [status]).map((each) => `builds_${each}`);
     const [row] = await query<{ total: number }>(
       this.dataSource,

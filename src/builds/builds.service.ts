@@ -66,7 +66,9 @@ export class BuildsService {
     try {
       return await this.makeOnce(identity, key, ['retryBuild', id], async (manager) => {
         const build = await this.builds.insertRetry(manager, identity.tenantId, id, identity.userId);
-        return build ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`);
+        return (
+          build ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`)
+        );
       });
     } catch (error) {
       if (isUniqueViolation(error, 'builds_active_retry_key')) {
@@ -110,7 +112,10 @@ export class BuildsService {
       const asked = logEntry('WARN', text === null ? 'Cancelled by request' : `Cancelled by request: ${text}`);
       const log =
         build.leaseToken === null
-          ? await this.logs.close(manager, id, build.status, [asked, logEntry('INFO', 'Stopped before a worker took it')])
+          ? await this.logs.close(manager, id, build.status, [
+              asked,
+              logEntry('INFO', 'Stopped before a worker took it'),
+            ])
           : await this.logs.append(manager, id, [asked]);
       return { build, log };
     });
@@ -133,7 +138,8 @@ export class BuildsService {
     const logs = await this.dataSource.transaction(async (manager) => {
       // The builds first: everybody locks builds before their project.
       const hidden = await this.deleteIn(manager, tenantId, { projectId });
-      if (!(await this.projects.markDeleted(manager, tenantId, projectId))) throw new ApiError(404, 'Project not found');
+      if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
+        throw new ApiError(404, 'Project not found');
       // What was created between the two statements.
       return [...hidden, ...(await this.deleteIn(manager, tenantId, { projectId }))];
     });
@@ -167,7 +173,10 @@ export class BuildsService {
     const started = await this.builds.start(manager, tenantId, id);
     if (started === null) return null;
     const place = started.waitingBefore + 1;
-    const line = logEntry('INFO', `Build #${started.build.buildNumber} started; waiting for a worker, place ${place} in the queue`);
+    const line = logEntry(
+      'INFO',
+      `Build #${started.build.buildNumber} started; waiting for a worker, place ${place} in the queue`,
+    );
     return { build: started.build, log: await this.logs.append(manager, id, [line]) };
   }
 

@@ -37,7 +37,12 @@ export interface Progress {
 
 /** How a build ended. */
 export type Ending =
-  | { readonly status: 'success'; readonly digest: string; readonly reference: string | null; readonly archive: string | null }
+  | {
+      readonly status: 'success';
+      readonly digest: string;
+      readonly reference: string | null;
+      readonly archive: string | null;
+    }
   | { readonly status: 'failed'; readonly message: string };
 
 /**

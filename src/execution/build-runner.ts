@@ -93,7 +93,10 @@ export class BuildRunner {
       if (reason instanceof BuildStopped) return null;
       if (reason instanceof BuildFailure) return { status: 'failed', message: reason.message };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
-      return { status: 'failed', message: `Internal error of the worker; the operator finds it in the log by build ${claim.id}` };
+      return {
+        status: 'failed',
+        message: `Internal error of the worker; the operator finds it in the log by build ${claim.id}`,
+      };
     }
   }
 

@@ -1,4 +1,10 @@
-import { type BeforeApplicationShutdown, Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,11 +95,15 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     while (this.isAwake && !this.isStopping) {
       this.isAwake = false;
       try {
-        while (!this.isStopping && this.runs.size < this.env.WORKER_SLOTS && (await this.claimOne()));
+        while (this.hasRoom() && (await this.claimOne()));
       } catch (error) {
         this.logger.warn(`No build could be claimed: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
+  }
+
+  private hasRoom(): boolean {
+    return !this.isStopping && this.runs.size < this.env.WORKER_SLOTS;
   }
 
   private async claimOne(): Promise<boolean> {

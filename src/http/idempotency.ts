@@ -55,7 +55,12 @@ export class Idempotency {
     return answer;
   }
 
-  private async firstAnswer<Answer>(manager: EntityManager, tenantId: string, key: string, hash: Buffer): Promise<Answer> {
+  private async firstAnswer<Answer>(
+    manager: EntityManager,
+    tenantId: string,
+    key: string,
+    hash: Buffer,
+  ): Promise<Answer> {
     const [first] = await query<{ hash: Buffer; response: Answer }>(
       manager,
       'SELECT request_hash AS hash, response FROM idempotency_keys WHERE tenant_id = $1 AND key = $2',

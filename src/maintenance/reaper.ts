@@ -33,11 +33,14 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
   ) {}
 
   public onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.reaping ??= this.reapAll().finally(() => {
-        this.reaping = undefined;
-      });
-    }, Math.min(intervalMs, (this.env.LEASE_SECONDS * 1000) / 2));
+    this.timer = setInterval(
+      () => {
+        this.reaping ??= this.reapAll().finally(() => {
+          this.reaping = undefined;
+        });
+      },
+      Math.min(intervalMs, (this.env.LEASE_SECONDS * 1000) / 2),
+    );
   }
 
   public async onApplicationShutdown(): Promise<void> {

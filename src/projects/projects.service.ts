@@ -5,7 +5,13 @@ import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
 import { hasMore, type PageQuery } from '../http/page-query';
 import { repositoryUrlProblem } from './git-policy';
-import { type CreateProjectDto, type ProjectDto, type ProjectListDto, toProject, type UpdateProjectDto } from './project.dto';
+import {
+  type CreateProjectDto,
+  type ProjectDto,
+  type ProjectListDto,
+  toProject,
+  type UpdateProjectDto,
+} from './project.dto';
 import type { ProjectEntity } from './project.entity';
 import { type ProjectChange, ProjectsRepository } from './projects.repository';
 
