@@ -118,12 +118,14 @@ async function findProject(client) {
 }
 
 async function showBuild(client, project, signal) {
+  // Another argument each time: an engine that has built the same before would repeat no step.
+  const greeting = `Good day at ${new Date().toTimeString().slice(0, 8)}`;
   const created = await client.post('/builds', {
     project_id: project.id,
     git_branch: branch,
-    build_args: { GREETING: 'Good day' },
+    build_args: { GREETING: greeting },
   });
-  say(`Build #${created.build_number} of ${project.name}, with GREETING="Good day":\n`);
+  say(`Build #${created.build_number} of ${project.name}, with GREETING="${greeting}":\n`);
   await client.post(`/builds/${created.id}/start`);
   await follow(client, created.id, signal);
   const build = await client.get(`/builds/${created.id}`);

@@ -79,7 +79,9 @@ function progressText({ status, progress, estimated_completion: estimate }) {
   const percentage = String(Math.floor(progress.percentage)).padStart(3);
   const left = estimate && !finished.has(status) ? Math.ceil((Date.parse(estimate) - Date.now()) / 1000) : 0;
   const remaining = left > 0 ? `, about ${left} s left` : '';
-  return `[${percentage}%] step ${progress.current_step}/${progress.total_steps}${remaining}`;
+  // How many steps there are is known once the Dockerfile is there.
+  const steps = progress.total_steps > 0 ? `step ${progress.current_step}/${progress.total_steps}` : 'checkout';
+  return `[${percentage}%] ${steps}${remaining}`;
 }
 
 /** A terminal keeps the progress in its last line; a file gets a line whenever the progress has moved. */
