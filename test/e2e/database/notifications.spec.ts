@@ -1,0 +1,93 @@
+import { Logger } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { Notifications, type Wake } from '../../../src/database/notifications';
+import { startTestPostgres, type TestPostgres } from '../../support/postgres';
+import { waitUntil } from '../../support/wait-until';
+
+const buildId = '7c9e6679-7425-40de-944b-e07fc1f90ae7';
+
+let postgres: TestPostgres;
+let admin: DataSource;
+let here: Notifications;
+let there: Notifications;
+let heardHere: Wake[];
+let heardThere: Wake[];
+
+beforeAll(async () => {
+  Logger.overrideLogger(false);
+  postgres = await startTestPostgres();
+  admin = await new DataSource({ type: 'postgres', url: postgres.adminUrl }).initialize();
+});
+
+afterAll(async () => {
+  await admin.destroy();
+  await postgres.stop();
+});
+
+beforeEach(async () => {
+  [here, there] = [new Notifications(postgres), new Notifications(postgres)];
+  [heardHere, heardThere] = [[], []];
+  await Promise.all([here.onModuleInit(), there.onModuleInit()]);
+  here.subscribe((wake) => heardHere.push(wake));
+  there.subscribe((wake) => heardThere.push(wake));
+});
+
+afterEach(async () => {
+  await Promise.all([here.onApplicationShutdown(), there.onApplicationShutdown()]);
+});
+
+describe('Notifications', () => {
+  it('wakes this process at once and the others through the database, each once', async () => {
+    here.wake({ kind: 'control', buildId });
+    expect(heardHere).toEqual([{ kind: 'control', buildId }]);
+    here.wake({ kind: 'queue' });
+    await waitUntil(() => heardThere.length >= 2);
+    expect(heardThere).toEqual([{ kind: 'control', buildId }, { kind: 'queue' }]);
+    expect(heardHere).toHaveLength(2);
+  });
+
+  it('replaces wakes that wait to be sent, and does not lose the end of a log', async () => {
+    for (let totalLines = 1; totalLines <= 1_000; totalLines += 1) {
+      here.announce({ kind: 'log', buildId, totalLines, ended: totalLines === 999 });
+    }
+    await waitUntil(() => heardThere.some((wake) => wake.kind === 'log' && wake.totalLines === 1_000));
+    expect(heardThere.at(-1)).toEqual({ kind: 'log', buildId, totalLines: 1_000, ended: true });
+    expect(heardThere.length).toBeLessThan(10);
+    expect(heardHere).toEqual([]);
+  });
+
+  it('listens again after its connections were cut, and says that something may have been missed', async () => {
+    here.wake({ kind: 'queue' });
+    await waitUntil(() => heardThere.length === 1);
+    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'image-factory %'`);
+    await waitUntil(() => heardThere.some(({ kind }) => kind === 'resync'), 5_000);
+    await waitUntil(() => {
+      here.announce({ kind: 'control', buildId });
+      return heardThere.some(({ kind }) => kind === 'control');
+    }, 5_000);
+  });
+
+  it('is not disturbed by listeners that fail and notifications that are not ours', async () => {
+    there.subscribe(() => {
+      throw new Error('a broken listener');
+    });
+    await admin.query(
+      `SELECT pg_notify('image_factory', payload) FROM unnest(ARRAY['', 'x', '{"from": 1', 'null']) payload`,
+    );
+    here.wake({ kind: 'queue' });
+    await waitUntil(() => heardThere.length > 0);
+    expect(heardThere).toEqual([{ kind: 'queue' }]);
+  });
+
+  it('leaves no connection open', async () => {
+    here.wake({ kind: 'queue' });
+    await Promise.all([here.onApplicationShutdown(), there.onApplicationShutdown()]);
+    await waitUntil(async () => {
+      const open = await admin.query<unknown[]>(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'image-factory %'`,
+      );
+      return open.length === 0;
+    }, 2_000);
+  });
+});
