@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { refNameProblem } from '../projects/git-policy';
+import { GitCommand } from './git-command';
+import { causeOf } from './git-failure';
+import { fetchedRef, GitFetch } from './git-fetch';
+import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
+import { BuildFailure, type BuildOutput } from './image-builder';
+import type { RunProcess } from './run-process';
+
+export interface GitCheckoutOptions extends GitRemotePolicy {
+  /** Runs each command. It gives the environment its `PATH`; what it writes belongs to the user that it runs commands as. */
+  readonly launch: RunProcess;
+  /** How long to wait before each further try after network trouble; by default 2 and 8 seconds. */
+  readonly retryDelaysMs?: readonly number[];
+}
+
+export interface CheckoutRequest {
+  readonly repositoryUrl: string;
+  /** A branch, or a tag when there is no such branch. */
+  readonly branch: string;
+  /** 7 to 40 hex digits; null: the branch's newest commit. */
+  readonly commit: string | null;
+  /** The commit was on the branch once, so that it need not be now. */
+  readonly commitVerified: boolean;
+  /** An empty directory, as launched commands see it. */
+  readonly dir: string;
+}
+
+export interface CheckedOut {
+  /** 40 hex digits. */
+  readonly commit: string;
+  readonly authorName: string | null;
+  /** Null when it is no valid address. */
+  readonly authorEmail: string | null;
+}
+
+const emailAddress = z.email();
+
+/** Gets the source of a build: one commit of a repository, without its submodules and large files (LFS). */
+export class GitCheckout {
+  public constructor(private readonly options: GitCheckoutOptions) {}
+
+  /**
+   * @throws BuildFailure when there is no such repository, branch or commit, or it cannot be had.
+   * @throws the signal's reason after an abort, once every process of git is dead.
+   */
+  public async checkout(request: CheckoutRequest, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut> {
+    const { launch, retryDelaysMs = [2_000, 8_000] } = this.options;
+    const problem = refNameProblem(request.branch);
+    if (problem !== null) throw new BuildFailure(`The branch or tag "${request.branch}" is refused: it ${problem}.`);
+    const remote = admitRemote(request.repositoryUrl, this.options);
+    const git = new GitCommand(launch, request.dir, remote, output, signal);
+    const fetch = new GitFetch(git, remote, output, signal, retryDelaysMs);
+    return new Checkout(request, remote, git, fetch).run();
+  }
+}
+
+/** One checkout under way. */
+class Checkout {
+  public constructor(
+    private readonly request: CheckoutRequest,
+    private readonly remote: GitRemote,
+    private readonly git: GitCommand,
+    private readonly fetch: GitFetch,
+  ) {}
+
+  public async run(): Promise<CheckedOut> {
+    await this.init(`${this.request.dir}/.git`);
+    const commit = await this.fetchCommit();
+    const { succeeded, messages } = await this.git.run(['checkout', '--quiet', '--force', '--detach', commit, '--']);
+    if (!succeeded) throw new BuildFailure(`Cannot check out commit ${commit}: ${causeOf(messages)}.`);
+    return { commit, ...(await this.author(commit)) };
+  }
+
+  /** Fetches what is to be built and returns its full name. */
+  private async fetchCommit(): Promise<string> {
+    const { branch, commit, commitVerified } = this.request;
+    if (commit === null) {
+      const ref = await this.fetch.branchOrTag(branch, '--depth=1');
+      return (
+        (await this.peel(fetchedRef)) ?? this.refuse(`${ref} in ${this.remote.shownUrl} does not point to a commit.`)
+      );
+    }
+    if (commitVerified && commit.length === 40) {
+      await this.fetch.commit(commit, '+refs/*:refs/image-factory/all/*');
+      return (await this.peel(commit)) ?? this.refuse(`Commit ${commit} no longer exists in ${this.remote.shownUrl}.`);
+    }
+    const proven = await this.findOnBranch(commit.toLowerCase());
+    await this.fetch.commit(proven.commit, `+${proven.ref}:${fetchedRef}`);
+    return (await this.peel(proven.commit)) ?? this.refuse(`Commit ${commit} is no longer on "${branch}".`);
+  }
+
+  /**
+   * Finds the commit that these digits begin in the history of the branch, which is fetched without files, where the server
+   * can, into a repository of its own: one that lacks files on purpose would fetch them one by one.
+   */
+  private async findOnBranch(digits: string): Promise<{ readonly commit: string; readonly ref: string }> {
+    const { branch, dir } = this.request;
+    const history = `${dir}/.git/history`;
+    await this.init(history);
+    const ref = await this.fetch.branchOrTag(branch, '--filter=tree:0', history);
+    const found: string[] = [];
+    const { succeeded, messages } = await this.git.run(['rev-list', fetchedRef, '--'], history, (line) => {
+      if (line.startsWith(digits)) found.push(line);
+    });
+    if (!succeeded) throw new BuildFailure(`Cannot read the history of "${branch}": ${causeOf(messages)}.`);
+    await this.git.remove(history);
+    const [commit, another] = found;
+    const where = `branch or tag "${branch}" of ${this.remote.shownUrl}`;
+    if (commit === undefined) throw new BuildFailure(`Commit ${digits} is not on ${where}.`);
+    if (another !== undefined) {
+      throw new BuildFailure(
+        `Commit ${digits} is ambiguous: ${found.length} commits on ${where} begin so. Give more digits.`,
+      );
+    }
+    return { commit, ref };
+  }
+
+  private async init(gitDir: string): Promise<void> {
+    const { succeeded, messages } = await this.git.run(
+      ['init', '--quiet', '--template=', '--initial-branch=none'],
+      gitDir,
+    );
+    if (!succeeded) throw new Error(`Cannot make a git repository in the workspace: ${causeOf(messages)}`);
+  }
+
+  /** The full name of the commit that a name means; null when there is none in the repository. */
+  private async peel(name: string): Promise<string | null> {
+    let commit: string | null = null;
+    const { succeeded } = await this.git.run(
+      ['rev-parse', '--verify', '--quiet', `${name}^{commit}`],
+      undefined,
+      (line) => {
+        commit = line;
+      },
+    );
+    return succeeded ? commit : null;
+  }
+
+  private async author(commit: string): Promise<Omit<CheckedOut, 'commit'>> {
+    const lines = new Map<string, string>();
+    const format = '--format=name:%an%nemail:%ae';
+    await this.git.run(['log', '-1', '--no-show-signature', format, commit, '--'], undefined, (line) => {
+      const [, key = '', value = ''] = /^(\w+):(.*)$/.exec(line) ?? [];
+      lines.set(key, value.replace(/\p{Cc}(?:\[[\d;:]*m)?/gu, '').trim());
+    });
+    const name = lines.get('name') ?? '';
+    const email = emailAddress.safeParse(lines.get('email'));
+    return { authorName: name === '' ? null : name, authorEmail: email.success ? email.data : null };
+  }
+
+  private refuse(message: string): never {
+    throw new BuildFailure(message);
+  }
+}

@@ -1,0 +1,155 @@
+import type { GitRemote } from './git-remote';
+import type { BuildOutput } from './image-builder';
+import type { RunProcess } from './run-process';
+import { SecretMask } from './secret-mask';
+
+/** How often a running percentage is shown. */
+const progressMs = 2_000;
+
+/** How many of the last messages tell why a command failed. */
+const keptMessages = 50;
+
+/** Lines of ours say these in plain words, or they are no matter at all. */
+const hiddenLines = /couldn't find remote ref|filtering not recognized|^\s*$/;
+
+/**
+ * Settings for every command: no code of the repository, its host or this machine runs, nothing but the repository itself
+ * is fetched, and nobody is asked for a password. There is no system and no user configuration besides these.
+ */
+const settings: Readonly<Record<string, string>> = {
+  'core.hooksPath': '/dev/null',
+  'core.askPass': '',
+  'core.fsmonitor': 'false',
+  'core.protectHFS': 'true',
+  'core.protectNTFS': 'true',
+  'credential.helper': '',
+  'http.followRedirects': 'false',
+  // A server that sends nothing for two minutes hangs.
+  'http.lowSpeedLimit': '1',
+  'http.lowSpeedTime': '120',
+  'submodule.recurse': 'false',
+  'filter.lfs.smudge': '',
+  'filter.lfs.process': '',
+  'filter.lfs.required': 'false',
+  'safe.directory': '*',
+  'gc.auto': '0',
+  'maintenance.auto': 'false',
+  'advice.detachedHead': 'false',
+  // Malformed objects are refused, but for old slips that many an honest history has and no harm comes from.
+  'fetch.fsckObjects': 'true',
+  'fetch.fsck.zeroPaddedFilemode': 'ignore',
+  'fetch.fsck.badFilemode': 'ignore',
+  'fetch.fsck.badTimezone': 'ignore',
+  'fetch.fsck.missingSpaceBeforeDate': 'ignore',
+  'fetch.fsck.missingSpaceBeforeEmail': 'ignore',
+  'fetch.fsck.missingNameBeforeEmail': 'ignore',
+  'fetch.fsck.missingEmail': 'ignore',
+  'fetch.fsck.badEmail': 'ignore',
+  'fetch.fsck.badName': 'ignore',
+  'fetch.fsck.missingTaggerEntry': 'ignore',
+};
+
+const ssh = [
+  'ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=30 -o ServerAliveCountMax=4',
+  '-o ForwardAgent=no -o ClearAllForwardings=yes -o PermitLocalCommand=no',
+].join(' ');
+
+function environment(protocol: string): Record<string, string> {
+  const entries = Object.entries(settings).flatMap(([key, value], index): [string, string][] => [
+    [`GIT_CONFIG_KEY_${index}`, key],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  return {
+    // The messages of git decide what a failure means.
+    LC_ALL: 'C',
+    HOME: '/nonexistent',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_ALLOW_PROTOCOL: protocol,
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_SSH_COMMAND: ssh,
+    GIT_LFS_SKIP_SMUDGE: '1',
+    GIT_CONFIG_COUNT: String(Object.keys(settings).length),
+    ...Object.fromEntries(entries),
+  };
+}
+
+export interface GitResult {
+  readonly succeeded: boolean;
+  /** The last lines on stderr, without progress and credentials. */
+  readonly messages: readonly string[];
+}
+
+/** Runs git for one checkout. All that git says goes to the build's log, without credentials. */
+export class GitCommand {
+  private readonly env: Readonly<Record<string, string>>;
+  private readonly mask: SecretMask;
+  private lastProgress = performance.now();
+
+  /** `directory`: the working tree, as launched commands see it; it exists. */
+  public constructor(
+    private readonly launch: RunProcess,
+    private readonly directory: string,
+    private readonly remote: GitRemote,
+    private readonly output: BuildOutput,
+    private readonly signal: AbortSignal,
+  ) {
+    this.env = environment(remote.protocol);
+    const [userInfo = ''] = /(?<=^\w+:\/\/)[^/@]+(?=@)/.exec(remote.url) ?? [];
+    this.mask = new SecretMask([userInfo, ...userInfo.split(':')]);
+  }
+
+  /**
+   * Runs git in a repository (by default the one of the working tree), and gives each line on stdout to the receiver.
+   * @throws the signal's reason after an abort.
+   */
+  public async run(
+    args: readonly string[],
+    gitDir = `${this.directory}/.git`,
+    onStdout: (line: string) => void = () => undefined,
+  ): Promise<GitResult> {
+    const messages: string[] = [];
+    const { exitCode } = await this.launch(['git', ...args], {
+      env: { ...this.env, GIT_DIR: gitDir },
+      cwd: this.directory,
+      signal: this.signal,
+      onLine: ({ stream, text }) => {
+        if (stream === 'stdout') {
+          onStdout(text);
+          return undefined;
+        }
+        const line = this.presentable(text);
+        if (/\d+% \(\d+\/\d+\)(?!.*done)/.test(line)) return this.showProgress(line);
+        messages.push(line);
+        if (messages.length > keptMessages) messages.shift();
+        return this.show(line);
+      },
+    });
+    return { succeeded: exitCode === 0, messages };
+  }
+
+  /** Removes a directory that git made. */
+  public async remove(directory: string): Promise<void> {
+    await this.launch(['rm', '-rf', '--', directory], { env: this.env, signal: this.signal });
+  }
+
+  private presentable(text: string): string {
+    const { url, shownUrl, path } = this.remote;
+    const shown = text.replaceAll(url, shownUrl);
+    return this.mask.apply(path === null ? shown : shown.replaceAll(path, shownUrl)).trimEnd();
+  }
+
+  private showProgress(line: string): void | Promise<void> {
+    const now = performance.now();
+    if (now - this.lastProgress < progressMs) return undefined;
+    this.lastProgress = now;
+    return this.show(line);
+  }
+
+  private show(line: string): void | Promise<void> {
+    if (hiddenLines.test(line)) return undefined;
+    const level = /^(?:remote: )?(?:fatal|error|warning): /i.test(line) ? 'WARN' : 'INFO';
+    return this.output.line(level, line, 'checkout');
+  }
+}
