@@ -17,11 +17,14 @@ const sources = ['src', 'migrations', 'tsconfig.json', 'tsconfig.build.json', 'n
  * @throws Error when the compiler finds a fault (it has printed it) or packages are missing.
  */
 export async function ensureBuild() {
+  const built = existsSync(entry);
   const stamp = fingerprint();
-  if (existsSync(entry) && readStamp() === stamp) return;
+  const missing = new Error('The dependencies are not installed: run `npm run setup` first.');
+  if (!dependenciesInstalled({ production: true })) throw missing;
+  if (built && readStamp() === stamp) return;
   if (!dependenciesInstalled()) {
-    if (existsSync(entry) && dependenciesInstalled({ production: true })) return;
-    throw new Error('The dependencies are not installed: run `npm run setup` first.');
+    if (built) return;
+    throw missing;
   }
   say('Building …');
   const { code, output } = await runPackage('@nestjs/cli/bin/nest.js', ['build'], { quiet: true });
