@@ -11,6 +11,8 @@ export interface OtherUser extends Runner {
   readonly gid: number;
   /** A directory of mode 0700 that belongs to the user. */
   readonly home: string;
+  /** How root runs Node from the place that everybody can reach. */
+  readonly asRoot: Runner;
   /** Runs some JavaScript as the user. */
   run(source: string): SpawnSyncReturns<string>;
   remove(): void;
@@ -37,14 +39,15 @@ export function makeOtherUser(): OtherUser {
   demand(spawnSync('chown', [`${uid}:${gid}`, home], { encoding: 'utf8' }));
 
   const mount = 'mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$@"';
-  const command = [
+  const reachable = [
     ...['unshare', '--mount', '--', 'sh', '-c', mount, 'sh'],
     ...[asOneself.repository, repository, asOneself.node, node],
-    ...['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', '--'],
   ];
+  const command = [...reachable, ...['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', '--']];
   const [program = '', ...args] = command;
   return {
     ...{ uid, gid, home, command, node, repository },
+    asRoot: { command: reachable, node, repository },
     run: (source) => spawnSync(program, [...args, node, '-e', source], { cwd: '/', encoding: 'utf8' }),
     remove: () => {
       demand(spawnSync('userdel', [name], { encoding: 'utf8' }));

@@ -53,7 +53,8 @@ const connectTo = (url: string): string => `
 
 describe('who runs the embedded PostgreSQL', () => {
   asRoot('is an unprivileged user in place of root, or root without privileges below a private home', async () => {
-    const first = start();
+    user = makeOtherUser();
+    const first = start(user.asRoot);
     expect(await addAndCountTenants(await first.url(), 'first')).toBe(1);
     const unprivileged = userOfServer();
     expect(unprivileged).toBeGreaterThan(0);
@@ -61,7 +62,7 @@ describe('who runs the embedded PostgreSQL', () => {
     expect(await first.end()).toBe(0);
 
     chmodSync(home, 0o700);
-    const second = start();
+    const second = start(user.asRoot);
     expect(await addAndCountTenants(await second.url(), 'second')).toBe(2);
     expect(userOfServer()).toBe(0);
     expect(ownerOfFiles()).toBe(0);
@@ -71,7 +72,7 @@ describe('who runs the embedded PostgreSQL', () => {
 
     // Whatever way the files were made, the next start finds its own.
     chmodSync(home, 0o755);
-    const third = start();
+    const third = start(user.asRoot);
     expect(await addAndCountTenants(await third.url(), 'third')).toBe(3);
     expect(await third.end()).toBe(0);
   });
@@ -96,7 +97,7 @@ describe('who runs the embedded PostgreSQL', () => {
     expect(await addAndCountTenants(await first.url(), 'first')).toBe(1);
     expect(await first.end()).toBe(0);
 
-    const second = start({ ...user, command: user.command.slice(0, user.command.indexOf('setpriv')) });
+    const second = start(user.asRoot);
     expect(await addAndCountTenants(await second.url(), 'second')).toBe(2);
     expect(userOfServer()).toBe(user.uid);
     expect(await second.end()).toBe(0);
@@ -117,7 +118,7 @@ describe('who runs the embedded PostgreSQL', () => {
     // The same attempt by who may.
     mkdirSync(path.join(user.home, 'own'));
     dataDir = path.join(user.home, 'own', 'data');
-    const service = start({ ...user, command: user.command.slice(0, user.command.indexOf('setpriv')) });
+    const service = start(user.asRoot);
     expect(user.run(connectTo(await service.url())).stdout.trim()).toBe('connected');
     expect(await service.end()).toBe(0);
   });
