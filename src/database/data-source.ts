@@ -6,4 +6,4 @@ import { dataSourceOptions } from './data-source-options';
  * `DATABASE_URL=… npx typeorm migration:show -d dist/src/database/data-source.js` (`migration:revert` goes one back).
  * The service makes its own from the same options, with the address that it finds at start.
  */
-export default new DataSource(dataSourceOptions(process.env.DATABASE_URL ?? ''));
+export default new DataSource({ ...dataSourceOptions(process.env.DATABASE_URL ?? ''), logger: 'advanced-console' });
