@@ -1,5 +1,5 @@
 // npm test [-- jest's own arguments]: sets everything up and runs every check and every test.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { ensureBuild } from './build.mjs';
@@ -50,6 +50,8 @@ async function runJest(args) {
       `--outputFile=${outputFile}`,
       ...args,
     ]);
+    // Jest writes none when it found no test or broke; it has said why.
+    if (!existsSync(outputFile)) return { passed: 0, failed: 1 };
     const results = JSON.parse(readFileSync(outputFile, 'utf8'));
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     return { passed: results.numPassedTests, failed: code === 0 ? failed : Math.max(failed, 1) };

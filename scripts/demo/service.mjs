@@ -8,6 +8,7 @@ import { root } from '../terminal.mjs';
 
 const readyMs = 60_000;
 const stopMs = 60_000;
+const lastLines = 20;
 
 export class Service {
   #child;
@@ -66,14 +67,14 @@ export class Service {
     clearTimeout(timer);
   }
 
-  /** The last line of the service's log: its message where it is a record, else as it stands. */
+  /**
+   * What the service said last: a plain line, which is how it tells why it cannot start, before the message of a record,
+   * which may have been written later.
+   */
   lastWord() {
-    const line = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
-    try {
-      return JSON.parse(line).msg ?? line;
-    } catch {
-      return line;
-    }
+    const lines = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lastLines);
+    const plain = lines.findLast((line) => line !== '' && !line.startsWith('{'));
+    return plain ?? /"msg":"((?:[^"\\]|\\.)*)"/.exec(lines.at(-1) ?? '')?.[1] ?? '';
   }
 
   /** What the service still lacks, in words; undefined when it is ready. */
