@@ -114,11 +114,17 @@ describe('a database that hangs', () => {
     dataSource = await new DataSource(dataSourceOptions(postgres.url)).initialize();
   });
 
+  afterEach(() => {
+    if (postmasterPid(dataDir) !== undefined) signal('SIGCONT');
+  });
+
   afterAll(async () => {
-    signal('SIGCONT');
-    await dataSource.destroy();
-    await postgres.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    try {
+      await dataSource.destroy();
+    } finally {
+      await postgres.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    }
   });
 
   /** To the server and all its processes. */
