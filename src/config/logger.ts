@@ -40,6 +40,8 @@ export class NestPinoLogger implements LoggerService {
   /** Nest appends the context as the last argument; before it may stand a text or a stack that belongs to an error. */
   private write(level: Level, message: unknown, rest: unknown[]): void {
     const context = typeof rest.at(-1) === 'string' ? rest.at(-1) : undefined;
+    // Nest's own report of an error that stops the start; `main` says it in one line.
+    if (context === 'ExceptionHandler') return;
     const more = rest.slice(0, context === undefined ? undefined : -1).filter((item) => item !== undefined);
     if (message instanceof Error) {
       this.logger[level]({ context, err: message }, more.map(String).join(' ') || message.message);
