@@ -11,6 +11,8 @@ import { BuildLogsService } from './build-logs.service';
 
 const idParam = { name: 'id', description: 'Build ID (UUID)', schema: { type: 'string', format: 'uuid' } } as const;
 
+const streamSummary = 'Stream build logs (WebSocket)';
+
 const streamDescription = `Opens a WebSocket connection to stream real-time build logs.
 
 **Upgrade:** This endpoint requires HTTP upgrade to WebSocket
@@ -75,8 +77,8 @@ export class BuildLogsController {
 
   /** Requests with an upgrade are answered by the log stream's door; what comes here has none. */
   @Get(':id/logs/stream')
-  @ApiOperation({ description: streamDescription })
-  @RequirePermission('build:read', { operationId: 'streamBuildLogs', summary: 'Stream build logs (WebSocket)' })
+  @ApiOperation({ summary: streamSummary, description: streamDescription })
+  @RequirePermission('build:read', { operationId: 'streamBuildLogs', summary: streamSummary })
   @ApiParam(idParam)
   @ApiQuery({
     name: 'offset',

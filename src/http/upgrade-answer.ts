@@ -5,8 +5,12 @@ import { requestIdOf, traceIdOf } from './trace-id';
 
 const lingerMs = 5_000;
 
-/** Answers a refused upgrade as HTTP, in the error envelope, and closes the connection. Returns the status. */
-export function refuseUpgrade(request: IncomingMessage, socket: Duplex, error: unknown): number {
+/** Answers a refused upgrade as HTTP, in the error envelope, and closes the connection. Returns what was answered. */
+export function refuseUpgrade(
+  request: IncomingMessage,
+  socket: Duplex,
+  error: unknown,
+): { status: number; traceId: string } {
   const traceId = traceIdOf(request.headers);
   const { status, headers, body } = envelopeOf(error, traceId);
   const text = JSON.stringify(body);
@@ -18,7 +22,7 @@ export function refuseUpgrade(request: IncomingMessage, socket: Duplex, error: u
     ...headers,
     Connection: 'Upgrade' in headers ? 'close, Upgrade' : 'close',
   };
-  if (socket.destroyed) return status;
+  if (socket.destroyed) return { status, traceId };
   const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
   socket.end(
     [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', request.method === 'HEAD' ? '' : text].join(
@@ -32,7 +36,7 @@ export function refuseUpgrade(request: IncomingMessage, socket: Duplex, error: u
   socket.once('close', () => {
     clearTimeout(timer);
   });
-  return status;
+  return { status, traceId };
 }
 
 /**

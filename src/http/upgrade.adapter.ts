@@ -101,8 +101,10 @@ export class UpgradeAdapter extends WsAdapter {
     try {
       await this.open(port, request, socket, head);
     } catch (error) {
-      const status = refuseUpgrade(request, socket, error);
-      if (status >= 500 && !this.closing) this.logger.error(error, `Upgrade refused with ${status}`);
+      const { status, traceId } = refuseUpgrade(request, socket, error);
+      if (status >= 500 && !this.closing) {
+        this.logger.error({ err: error, trace_id: traceId }, `An upgrade was refused with ${status}`);
+      }
       return;
     }
     socket.off('error', onError);

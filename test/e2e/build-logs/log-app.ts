@@ -45,7 +45,8 @@ export class LogApp {
       .overrideProvider(LOG_STREAM_OPTIONS)
       .useValue({ ...logStreamOptions, ...stream })
       .compile();
-    const app = testing.createNestApplication({ logger: false });
+    const app = testing.createNestApplication();
+    app.useLogger(false);
     app.setGlobalPrefix('api/v1');
     app.use(trace);
     app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));

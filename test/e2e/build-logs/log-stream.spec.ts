@@ -162,7 +162,7 @@ it('gives 20,000 lines to a client that drops its connection at random, and to o
     client.socket.terminate();
     await client.closed;
     seen.push(...client.messages);
-    if (end !== undefined && end.code === 1000) break;
+    if (end?.code === 1000) break;
     drops += 1;
   }
   await writing;
