@@ -9,6 +9,7 @@ import { NestPinoLogger } from './config/logger';
 import { answerClientErrors } from './http/client-error';
 import { BareExpressAdapter } from './http/express.adapter';
 import { openApiDocument, serveDocument } from './http/openapi';
+import { noStore } from './http/no-store.middleware';
 import { requestLog } from './http/request-log';
 import { trace } from './http/trace.middleware';
 import { failed, unmatched } from './http/unmatched';
@@ -26,8 +27,10 @@ export async function createApp(env: Env, logger: Logger): Promise<NestExpressAp
     forceCloseConnections: true,
   });
   app.disable('x-powered-by');
+  app.set('etag', false);
   app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
   app.use(trace, requestLog(logger));
+  app.use('/api/v1', noStore);
   app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));
 
   const server = app.getHttpServer();

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation, type ApiOperationOptions } from '@nestjs/swagger';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { Access } from './access.guard';
 import type { Permission } from './permission';
@@ -13,9 +13,9 @@ interface OperationDocs {
 /** The name of the bearer scheme in the OpenAPI document. */
 export const bearerScheme = 'BearerAuth';
 
-function operation(docs: OperationDocs, access: string): MethodDecorator {
+function operation(docs: OperationDocs, access: string, more: ApiOperationOptions = {}): MethodDecorator {
   const description = [docs.description, access].filter((part) => part !== undefined && part !== '').join('\n\n');
-  return ApiOperation({ operationId: docs.operationId, summary: docs.summary, description });
+  return ApiOperation({ operationId: docs.operationId, summary: docs.summary, description, ...more });
 }
 
 /** Declares, in one place, which permission a route needs and how it is documented. */
@@ -24,7 +24,7 @@ export function RequirePermission(permission: Permission, docs: OperationDocs): 
     Access({ permission }),
     ApiBearerAuth(bearerScheme),
     operation(docs, `**Permissions Required:** \`${permission}\``),
-    ErrorResponses(401, 403, 500),
+    ErrorResponses(401, 403, 500, 503),
   );
 }
 
@@ -34,11 +34,15 @@ export function RequireSignIn(docs: OperationDocs): MethodDecorator {
     Access('authenticated'),
     ApiBearerAuth(bearerScheme),
     operation(docs, 'Needs a valid access token.'),
-    ErrorResponses(401, 500),
+    ErrorResponses(401, 500, 503),
   );
 }
 
 /** For a route that anybody may call. */
 export function Public(docs: OperationDocs): MethodDecorator {
-  return applyDecorators(Access('public'), operation(docs, ''), ErrorResponses(500));
+  return applyDecorators(
+    Access('public'),
+    operation(docs, 'Needs no token.', { security: [] }),
+    ErrorResponses(500, 503),
+  );
 }

@@ -4,8 +4,8 @@ import { CurrentIdentity } from '../access/current-identity.decorator';
 import type { Identity } from '../access/identity';
 import { Public, RequireSignIn } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
-import { UserDto } from '../users/user.dto';
-import { LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
+import { exampleUser, UserDto } from '../users/user.dto';
+import { exampleTokenPair, LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
 import { AuthService } from './auth.service';
 
 @ApiTags('Auth')
@@ -16,7 +16,7 @@ export class AuthController {
   @Post('login')
   @HttpCode(200)
   @Public({ operationId: 'login', summary: 'Sign in with e-mail and password' })
-  @ApiOkResponse({ type: TokenPairDto, description: 'Signed in' })
+  @ApiOkResponse({ type: TokenPairDto, description: 'Signed in', example: exampleTokenPair })
   @ErrorResponses(400, [401, 'Wrong e-mail address or password', 'The e-mail address or the password is wrong'])
   public login(@Body() request: LoginDto): Promise<TokenPairDto> {
     return this.auth.login(request);
@@ -25,7 +25,11 @@ export class AuthController {
   @Post('refresh')
   @HttpCode(200)
   @Public({ operationId: 'refresh', summary: 'Trade a refresh token for a new pair of tokens' })
-  @ApiOkResponse({ type: TokenPairDto, description: 'New tokens; the old refresh token is spent' })
+  @ApiOkResponse({
+    type: TokenPairDto,
+    description: 'New tokens; the old refresh token is spent',
+    example: exampleTokenPair,
+  })
   @ErrorResponses(400, [401, 'The refresh token is unknown, spent, revoked or expired'])
   public refresh(@Body() request: RefreshDto): Promise<TokenPairDto> {
     return this.auth.refresh(request.refresh_token);
@@ -42,7 +46,7 @@ export class AuthController {
 
   @Get('me')
   @RequireSignIn({ operationId: 'getMe', summary: 'Who am I, and what may I do' })
-  @ApiOkResponse({ type: UserDto, description: 'The signed-in user' })
+  @ApiOkResponse({ type: UserDto, description: 'The signed-in user', example: exampleUser })
   public me(@CurrentIdentity() identity: Identity): Promise<UserDto> {
     return this.auth.me(identity);
   }

@@ -1,6 +1,8 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { IsString, Length } from 'class-validator';
-import { UserDto } from '../users/user.dto';
+import { exampleUser, UserDto } from '../users/user.dto';
+
+const exampleRefreshToken = 'Zk3kQm0v1TnTKZ2Qz8d0sCwXJ9b6mH4yq1uEo7rWc5A';
 
 @ApiSchema({ name: 'LoginRequest' })
 export class LoginDto {
@@ -17,7 +19,7 @@ export class LoginDto {
 
 @ApiSchema({ name: 'RefreshRequest' })
 export class RefreshDto {
-  @ApiProperty({ description: 'The refresh token of the last sign-in or refresh' })
+  @ApiProperty({ description: 'The refresh token of the last sign-in or refresh', example: exampleRefreshToken })
   @IsString({ message: 'must be a string' })
   @Length(1, 256, { message: 'must have 1 to 256 characters' })
   public refresh_token!: string;
@@ -40,3 +42,12 @@ export class TokenPairDto {
   @ApiProperty({ type: UserDto })
   public user!: UserDto;
 }
+
+/** What a document shows of a sign-in. */
+export const exampleTokenPair: TokenPairDto = {
+  access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI3NzBlODQwMCJ9.c2lnbmF0dXJl',
+  token_type: 'Bearer',
+  expires_in: 900,
+  refresh_token: exampleRefreshToken,
+  user: exampleUser,
+};

@@ -101,6 +101,32 @@ export const exampleBuild = {
   updated_at: '2024-01-15T10:30:00Z',
 };
 
+const started = { ...exampleBuild, started_at: '2024-01-15T10:35:00Z', updated_at: '2024-01-15T10:35:00Z' };
+const completed = { ...started, completed_at: '2024-01-15T10:40:00Z', updated_at: '2024-01-15T10:40:00Z' };
+
+/** What a document shows of builds further on their way. */
+export const exampleBuilds = {
+  started: { ...started, status: 'in_progress' },
+  cancelled: { ...completed, status: 'cancelled', error_message: 'User requested cancellation' },
+  successful: {
+    ...completed,
+    status: 'success',
+    git_commit: '8f14e45fceea167a5a36dedd4bea2543f14e45fc',
+    git_author_name: 'Ada Lovelace',
+    git_author_email: 'ada@example.com',
+    image_digest: `sha256:${'0123456789abcdef'.repeat(4)}`,
+  },
+  retry: {
+    ...exampleBuild,
+    id: '660e8400-e29b-41d4-a716-446655440004',
+    build_number: 43,
+    trigger: 'retry',
+    retry_of: exampleBuild.id,
+  },
+};
+
+export const exampleBuildList = { builds: [exampleBuild], total_count: 1, page: 1, limit: 20, has_more: false };
+
 export function toBuild(build: BuildEntity): BuildDto {
   return {
     id: build.id,

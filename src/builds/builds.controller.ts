@@ -15,7 +15,7 @@ import { ErrorResponses } from '../http/error-responses.decorator';
 import { IdempotencyKey } from '../http/idempotency';
 import { UuidParam } from '../http/uuid-param';
 import { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-requests.dto';
-import { BuildDto, BuildListDto, exampleBuild } from './build.dto';
+import { BuildDto, BuildListDto, exampleBuild, exampleBuildList, exampleBuilds } from './build.dto';
 import { BuildsService } from './builds.service';
 
 const idParam = (description = 'Build ID (UUID)') =>
@@ -70,7 +70,7 @@ export class BuildsController {
     summary: 'List all builds',
     description: 'Retrieves a paginated list of builds for the current tenant.',
   })
-  @ApiOkResponse({ type: BuildListDto, description: 'List of builds' })
+  @ApiOkResponse({ type: BuildListDto, description: 'List of builds', example: exampleBuildList })
   @ErrorResponses(400)
   public list(@CurrentIdentity() identity: Identity, @Query() request: ListBuildsQuery): Promise<BuildListDto> {
     return this.builds.list(identity, request);
@@ -83,7 +83,7 @@ export class BuildsController {
     description: 'Retrieves detailed information about a specific build.',
   })
   @ApiParam(idParam())
-  @ApiOkResponse({ type: BuildDto, description: 'Build details' })
+  @ApiOkResponse({ type: BuildDto, description: 'Build details', example: exampleBuilds.successful })
   @ErrorResponses(400, 404)
   public get(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<BuildDto> {
     return this.builds.get(identity, id);
@@ -112,7 +112,7 @@ export class BuildsController {
     description: "Transitions a build from 'queued' to 'in_progress' status.",
   })
   @ApiParam(idParam())
-  @ApiOkResponse({ type: BuildDto, description: 'Build started successfully' })
+  @ApiOkResponse({ type: BuildDto, description: 'Build started successfully', example: exampleBuilds.started })
   @ErrorResponses(400, 404, [409, 'Build cannot be started from current status'])
   public start(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<BuildDto> {
     return this.builds.start(identity, id);
@@ -127,7 +127,7 @@ export class BuildsController {
   })
   @ApiParam(idParam())
   @ApiBody({ type: CancelBuildDto, required: false })
-  @ApiOkResponse({ type: BuildDto, description: 'Build cancelled successfully' })
+  @ApiOkResponse({ type: BuildDto, description: 'Build cancelled successfully', example: exampleBuilds.cancelled })
   @ErrorResponses(400, 404, [409, 'Build cannot be cancelled from current status'])
   public cancel(
     @CurrentIdentity() identity: Identity,
@@ -146,7 +146,7 @@ export class BuildsController {
   })
   @ApiHeader(idempotencyKey)
   @ApiParam(idParam('Build ID (UUID) of the failed build'))
-  @ApiOkResponse({ type: BuildDto, description: 'New build created for retry' })
+  @ApiOkResponse({ type: BuildDto, description: 'New build created for retry', example: exampleBuilds.retry })
   @ErrorResponses(400, 404, [409, 'Build cannot be retried from current status'])
   public retry(
     @CurrentIdentity() identity: Identity,

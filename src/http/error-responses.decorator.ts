@@ -9,8 +9,17 @@ const usual: Readonly<Record<number, { readonly description: string; readonly ex
   403: { description: 'Forbidden', example: 'You do not have permission to access this resource' },
   404: { description: 'Not found', example: 'Build not found' },
   409: { description: 'Conflict', example: 'Build already exists' },
+  413: { description: 'The request body is too large', example: 'The request body is too large' },
+  415: {
+    description: 'The request body is not JSON',
+    example: 'The request body must be sent as application/json',
+  },
   429: { description: 'Too many requests; Retry-After says when to try again', example: 'Too many requests' },
   500: { description: 'Internal server error', example: 'Internal server error' },
+  503: {
+    description: 'The database does not answer at the moment; Retry-After says when to try again',
+    example: 'The database does not answer at the moment; try again',
+  },
   501: { description: 'Not implemented', example: 'Not implemented' },
 };
 
@@ -20,15 +29,25 @@ export function ErrorResponses(
 ): MethodDecorator {
   return applyDecorators(
     ...answers.map((answer) => {
-      const [status, ownDescription, ownExample] = typeof answer === 'number' ? [answer] : answer;
-      const description = ownDescription ?? usual[status]?.description ?? '';
-      const error = ownExample ?? usual[status]?.example ?? description;
-      return ApiResponse({
-        status,
-        description,
-        type: ErrorDto,
-        example: { error, code: errorCodeOf(status), timestamp: '2024-01-15T10:30:00Z', trace_id: 'abc123def456' },
-      });
+      const [status, description = describe(status), error = usual[status]?.example ?? description] =
+        typeof answer === 'number' ? [answer] : answer;
+      return ApiResponse({ status, description, type: ErrorDto, example: exampleOf(status, error) });
     }),
   );
+}
+
+/** The same as a part of the document, for answers that many routes share. */
+export function documentedError(status: number): object {
+  const description = describe(status);
+  const example = exampleOf(status, usual[status]?.example ?? description);
+  const schema = { $ref: '#/components/schemas/Error' };
+  return { description, content: { 'application/json': { schema, example } } };
+}
+
+function describe(status: number): string {
+  return usual[status]?.description ?? '';
+}
+
+function exampleOf(status: number, error: string): object {
+  return { error, code: errorCodeOf(status), timestamp: '2024-01-15T10:30:00Z', trace_id: 'abc123def456' };
 }

@@ -1,4 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
+import { documentedError } from './error-responses.decorator';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
 /** The document that is generated from the code, served as JSON, YAML and Swagger UI. */
@@ -34,9 +35,15 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
   const document = SwaggerModule.createDocument(app, config, { ignoreGlobalPrefix: true });
   for (const [path, item] of Object.entries(document.paths)) {
     if (isOutsidePrefix(path)) item.servers = [{ url: '/' }];
+    for (const operation of [item.post, item.put, item.patch, item.delete]) {
+      if (operation?.requestBody !== undefined) Object.assign(operation.responses, bodyRefusals);
+    }
   }
   return document;
 }
+
+/** Every operation that takes a body can refuse it before it is read. */
+const bodyRefusals = { 413: documentedError(413), 415: documentedError(415) };
 
 /** Probes ask for health without the prefix of the API. */
 export function isOutsidePrefix(path: string): boolean {

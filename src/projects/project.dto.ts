@@ -177,6 +177,30 @@ export class ProjectListDto {
   public has_more!: boolean;
 }
 
+/** What a document shows of a project. */
+export const exampleProject: ProjectDto = {
+  id: '550e8400-e29b-41d4-a716-446655440000',
+  name: 'hello',
+  repository_url: 'https://github.com/example/hello.git',
+  default_branch: 'main',
+  dockerfile_path: 'Dockerfile',
+  context_path: '.',
+  image_repository: null,
+  build_timeout_seconds: 3600,
+  auto_start: false,
+  build_args: { GREETING: 'hello' },
+  created_at: '2024-01-15T10:00:00Z',
+  updated_at: '2024-01-15T10:00:00Z',
+};
+
+export const exampleProjectList: ProjectListDto = {
+  projects: [exampleProject],
+  total_count: 1,
+  page: 1,
+  limit: 20,
+  has_more: false,
+};
+
 export function toProject(project: ProjectEntity): ProjectDto {
   return {
     id: project.id,

@@ -6,7 +6,14 @@ import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page-query';
 import { UuidParam } from '../http/uuid-param';
-import { CreateProjectDto, ProjectDto, ProjectListDto, UpdateProjectDto } from './project.dto';
+import {
+  CreateProjectDto,
+  exampleProject,
+  exampleProjectList,
+  ProjectDto,
+  ProjectListDto,
+  UpdateProjectDto,
+} from './project.dto';
 import { ProjectsService } from './projects.service';
 
 const idParam = { name: 'id', description: 'Project ID (UUID)', schema: { type: 'string', format: 'uuid' } } as const;
@@ -20,7 +27,7 @@ export class ProjectsController {
 
   @Post()
   @RequirePermission('project:create', { operationId: 'createProject', summary: 'Create a project' })
-  @ApiCreatedResponse({ type: ProjectDto, description: 'Project created' })
+  @ApiCreatedResponse({ type: ProjectDto, description: 'Project created', example: exampleProject })
   @ErrorResponses(400, nameTaken)
   public create(@CurrentIdentity() identity: Identity, @Body() request: CreateProjectDto): Promise<ProjectDto> {
     return this.projects.create(identity, request);
@@ -28,7 +35,7 @@ export class ProjectsController {
 
   @Get()
   @RequirePermission('project:list', { operationId: 'listProjects', summary: 'List the projects of this tenant' })
-  @ApiOkResponse({ type: ProjectListDto, description: 'Projects, newest first' })
+  @ApiOkResponse({ type: ProjectListDto, description: 'Projects, newest first', example: exampleProjectList })
   @ErrorResponses(400)
   public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<ProjectListDto> {
     return this.projects.list(identity, page);
@@ -37,7 +44,7 @@ export class ProjectsController {
   @Get(':id')
   @RequirePermission('project:read', { operationId: 'getProject', summary: 'Get a project' })
   @ApiParam(idParam)
-  @ApiOkResponse({ type: ProjectDto, description: 'Project' })
+  @ApiOkResponse({ type: ProjectDto, description: 'Project', example: exampleProject })
   @ErrorResponses(400, absent)
   public get(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<ProjectDto> {
     return this.projects.get(identity, id);
@@ -46,7 +53,11 @@ export class ProjectsController {
   @Patch(':id')
   @RequirePermission('project:update', { operationId: 'updateProject', summary: 'Change a project' })
   @ApiParam(idParam)
-  @ApiOkResponse({ type: ProjectDto, description: 'Project as it is now; builds that run already keep what they had' })
+  @ApiOkResponse({
+    type: ProjectDto,
+    description: 'Project as it is now; builds that run already keep what they had',
+    example: exampleProject,
+  })
   @ErrorResponses(400, absent, nameTaken)
   public update(
     @CurrentIdentity() identity: Identity,

@@ -12,9 +12,11 @@ import {
   Matches,
   ValidateNested,
 } from 'class-validator';
-import { NewAccountDto, UserDto } from '../users/user.dto';
+import { exampleUser, NewAccountDto, toUser, UserDto } from '../users/user.dto';
+import type { UserEntity } from '../users/user.entity';
 import type { TenantEntity } from './tenant.entity';
 
+const exampleAdmin = { email: 'ada@example.com', password: 'correct horse battery staple', name: 'Ada Lovelace' };
 const prefix = /^[a-z0-9][a-z0-9._-]*(:\d{1,5})?(\/[a-z0-9][a-z0-9._-]*)*$/;
 
 function RegistryPrefixes(): PropertyDecorator {
@@ -45,7 +47,7 @@ export class CreateTenantDto {
   @Length(1, 200, { message: 'must have 1 to 200 characters' })
   public name!: string;
 
-  @ApiProperty({ type: NewAccountDto, description: "The tenant's first admin" })
+  @ApiProperty({ type: NewAccountDto, description: "The tenant's first admin", example: exampleAdmin })
   @IsObject({ message: 'must be an object with email, password and name' })
   @IsNotEmptyObject({}, { message: 'must have email, password and name' })
   @ValidateNested()
@@ -58,7 +60,7 @@ export class CreateTenantDto {
 
 @ApiSchema({ name: 'UpdateTenantRequest' })
 export class UpdateTenantDto {
-  @ApiPropertyOptional({ description: 'Nobody of a disabled tenant can sign in or refresh a token' })
+  @ApiPropertyOptional({ example: true, description: 'Nobody of a disabled tenant can sign in or refresh a token' })
   @IsOptional()
   @IsBoolean({ message: 'must be true or false' })
   public disabled?: boolean;
@@ -112,7 +114,38 @@ export class TenantListDto {
   public has_more!: boolean;
 }
 
+/** What a document shows of a tenant. */
+export const exampleTenant = {
+  id: exampleUser.tenant_id,
+  name: 'Acme',
+  registry_prefixes: ['registry.example.com/acme'],
+  disabled: false,
+  created_at: '2024-01-15T10:30:00Z',
+  updated_at: '2024-01-15T10:30:00Z',
+};
+
+export const exampleCreatedTenant: CreatedTenantDto = {
+  ...exampleTenant,
+  admin: exampleUser,
+};
+
+export const exampleTenantList: TenantListDto = {
+  tenants: [exampleTenant],
+  total_count: 1,
+  page: 1,
+  limit: 20,
+  has_more: false,
+};
+
+export function toCreatedTenant(tenant: TenantEntity, admin: UserEntity): CreatedTenantDto {
+  return { ...fieldsOf(tenant), admin: toUser(admin) };
+}
+
 export function toTenant(tenant: TenantEntity): TenantDto {
+  return fieldsOf(tenant);
+}
+
+function fieldsOf(tenant: TenantEntity) {
   return {
     id: tenant.id,
     name: tenant.name,

@@ -6,7 +6,16 @@ import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page-query';
 import { UuidParam } from '../http/uuid-param';
-import { CreatedTenantDto, CreateTenantDto, TenantDto, TenantListDto, UpdateTenantDto } from './tenant.dto';
+import {
+  CreatedTenantDto,
+  CreateTenantDto,
+  exampleCreatedTenant,
+  exampleTenant,
+  exampleTenantList,
+  TenantDto,
+  TenantListDto,
+  UpdateTenantDto,
+} from './tenant.dto';
 import { TenantsService } from './tenants.service';
 
 @ApiTags('Tenants')
@@ -19,7 +28,7 @@ export class TenantsController {
     operationId: 'createTenant',
     summary: 'Create a tenant with its first admin',
   })
-  @ApiCreatedResponse({ type: CreatedTenantDto, description: 'Tenant created' })
+  @ApiCreatedResponse({ type: CreatedTenantDto, description: 'Tenant created', example: exampleCreatedTenant })
   @ErrorResponses(400, [409, 'The name or the e-mail address is taken', 'A tenant of this name exists already'])
   public create(@Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
     return this.tenants.create(request);
@@ -27,7 +36,7 @@ export class TenantsController {
 
   @Get()
   @RequirePermission('tenant:list', { operationId: 'listTenants', summary: 'List all tenants' })
-  @ApiOkResponse({ type: TenantListDto, description: 'Tenants, oldest first' })
+  @ApiOkResponse({ type: TenantListDto, description: 'Tenants, oldest first', example: exampleTenantList })
   @ErrorResponses(400)
   public list(@Query() page: PageQuery): Promise<TenantListDto> {
     return this.tenants.list(page);
@@ -39,7 +48,7 @@ export class TenantsController {
     summary: 'Disable or enable a tenant, grant it registry prefixes',
   })
   @ApiParam({ name: 'id', description: 'Tenant ID (UUID)', schema: { type: 'string', format: 'uuid' } })
-  @ApiOkResponse({ type: TenantDto, description: 'Tenant as it is now' })
+  @ApiOkResponse({ type: TenantDto, description: 'Tenant as it is now', example: exampleTenant })
   @ErrorResponses(400, [404, 'No such tenant', 'Tenant not found'], [409, 'One cannot disable one’s own tenant'])
   public update(
     @CurrentIdentity() identity: Identity,

@@ -4,13 +4,13 @@ import type { Identity } from '../access/identity';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
 import { hasMore, type PageQuery } from '../http/page-query';
-import { toUser } from '../users/user.dto';
 import { UsersService } from '../users/users.service';
 import {
   type CreatedTenantDto,
   type CreateTenantDto,
   type TenantDto,
   type TenantListDto,
+  toCreatedTenant,
   toTenant,
   type UpdateTenantDto,
 } from './tenant.dto';
@@ -29,11 +29,12 @@ export class TenantsService {
     try {
       return await this.dataSource.transaction(async (manager) => {
         const tenant = await this.tenants.insert(manager, name, prefixes);
+        const { email, password, name: adminName } = admin;
         const user = await this.users.open(
-          { ...admin, tenantId: tenant.id, role: 'admin', platformAdmin: false },
+          { email, password, name: adminName, tenantId: tenant.id, role: 'admin', platformAdmin: false },
           manager,
         );
-        return { ...toTenant(tenant), admin: toUser(user) };
+        return toCreatedTenant(tenant, user);
       });
     } catch (error) {
       if (isUniqueViolation(error, 'tenants_name_key')) {

@@ -30,12 +30,12 @@ export class CreateUserDto extends NewAccountDto {
 
 @ApiSchema({ name: 'UpdateUserRequest' })
 export class UpdateUserDto {
-  @ApiPropertyOptional({ enum: roles })
+  @ApiPropertyOptional({ enum: roles, example: 'admin' })
   @IsOptional()
   @IsIn(roles, { message: `must be one of ${roles.join(', ')}` })
   public role?: Role;
 
-  @ApiPropertyOptional({ description: 'A disabled user cannot sign in or refresh a token' })
+  @ApiPropertyOptional({ example: false, description: 'A disabled user cannot sign in or refresh a token' })
   @IsOptional()
   @IsBoolean({ message: 'must be true or false' })
   public disabled?: boolean;
@@ -91,6 +91,28 @@ export class UserListDto {
   @ApiProperty()
   public has_more!: boolean;
 }
+
+/** What a document shows of a user. */
+export const exampleUser: UserDto = {
+  id: '770e8400-e29b-41d4-a716-446655440002',
+  tenant_id: '880e8400-e29b-41d4-a716-446655440003',
+  email: 'ada@example.com',
+  name: 'Ada Lovelace',
+  role: 'developer',
+  platform_admin: false,
+  permissions: permissionsOf('developer', false),
+  disabled: false,
+  created_at: '2024-01-15T10:30:00Z',
+  updated_at: '2024-01-15T10:30:00Z',
+};
+
+export const exampleUserList: UserListDto = {
+  users: [exampleUser],
+  total_count: 1,
+  page: 1,
+  limit: 20,
+  has_more: false,
+};
 
 export function toUser(user: UserEntity): UserDto {
   return {

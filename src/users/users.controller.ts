@@ -6,7 +6,7 @@ import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page-query';
 import { UuidParam } from '../http/uuid-param';
-import { CreateUserDto, UpdateUserDto, UserDto, UserListDto } from './user.dto';
+import { CreateUserDto, exampleUser, exampleUserList, UpdateUserDto, UserDto, UserListDto } from './user.dto';
 import { UsersService } from './users.service';
 
 @ApiTags('Users')
@@ -16,7 +16,7 @@ export class UsersController {
 
   @Post()
   @RequirePermission('user:create', { operationId: 'createUser', summary: 'Create a user of this tenant' })
-  @ApiCreatedResponse({ type: UserDto, description: 'User created' })
+  @ApiCreatedResponse({ type: UserDto, description: 'User created', example: exampleUser })
   @ErrorResponses(400, [409, 'The e-mail address is taken', 'This e-mail address has an account already'])
   public create(@CurrentIdentity() identity: Identity, @Body() request: CreateUserDto): Promise<UserDto> {
     return this.users.create(identity, request);
@@ -24,7 +24,7 @@ export class UsersController {
 
   @Get()
   @RequirePermission('user:list', { operationId: 'listUsers', summary: 'List the users of this tenant' })
-  @ApiOkResponse({ type: UserListDto, description: 'Users, oldest first' })
+  @ApiOkResponse({ type: UserListDto, description: 'Users, oldest first', example: exampleUserList })
   @ErrorResponses(400)
   public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<UserListDto> {
     return this.users.list(identity, page);
@@ -33,7 +33,7 @@ export class UsersController {
   @Patch(':id')
   @RequirePermission('user:update', { operationId: 'updateUser', summary: "Change a user's role, disable or enable" })
   @ApiParam({ name: 'id', description: 'User ID (UUID)', schema: { type: 'string', format: 'uuid' } })
-  @ApiOkResponse({ type: UserDto, description: 'User as it is now' })
+  @ApiOkResponse({ type: UserDto, description: 'User as it is now', example: exampleUser })
   @ErrorResponses(400, [404, 'No such user in this tenant', 'User not found'], [409, 'One cannot change oneself'])
   public update(
     @CurrentIdentity() identity: Identity,
