@@ -7,7 +7,7 @@ async function main(): Promise<void> {
   const env = parseEnv(process.env);
   const logger = createLogger(env.LOG_LEVEL);
   const app = await createApp(env, logger);
-  app.enableShutdownHooks();
+  app.enableShutdownHooks([], { useProcessExit: true });
   await app.listen(env.PORT, env.HOST);
   logger.info({ url: await app.getUrl(), roles: env.ROLES }, 'Image Factory serves');
 }
