@@ -9,6 +9,7 @@ import { findInCheckout } from './checkout-file';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
+import { hasCode } from './error-code';
 import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from './image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
 import { authFor } from './registry-auth';
@@ -102,7 +103,7 @@ export class BuildahBuilder implements ImageBuilder {
     try {
       await rename(path.join(this.storageRoot, projectId), gone);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      if (hasCode(error, 'ENOENT')) return;
       throw error;
     }
     await this.options.cage.removeDir(gone);

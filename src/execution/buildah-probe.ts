@@ -35,6 +35,9 @@ export async function probeBuildah(cage: Cage, probeDir: string): Promise<Builda
     ?.slice(1)
     .map(Number);
   if (version === undefined) throw new Error(`The build engine is missing: ${install}.`);
+  const [major = 0, minor = 0] = version;
+  if (major < 1 || (major === 1 && minor < 28))
+    throw new Error(`buildah ${version.join('.')} is too old: install 1.28 or newer.`);
   await cage.check();
   await mkdir(probeDir, { recursive: true });
   try {

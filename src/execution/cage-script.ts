@@ -21,7 +21,6 @@ export const cageFailurePrefix = 'cage: ';
 export const cageScript = `
 set -eu
 umask 022
-unset OLDPWD
 root=$1
 shift
 fail() {
@@ -80,6 +79,7 @@ trap 'stopping=1; kill -TERM -1 2>/dev/null || :' TERM
 exec 4<&0
 (
   cd "$directory"
+  unset OLDPWD
   exec $enter $become "$@" <&4 4<&-
 ) &
 child=$!

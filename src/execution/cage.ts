@@ -24,6 +24,9 @@ export interface CageOptions {
   readonly hidden?: readonly string[];
 }
 
+/** What other container tools keep on the host: not a build's business, and buildah looks for signatures there. */
+const foreignStores: readonly string[] = ['/var/lib/containers', '/var/lib/docker'];
+
 /** What a cage shows: each directory under a name, which stands for itself below `CageView.inside`. */
 export interface CageDirs {
   /** Directories that the commands may write. */
@@ -194,7 +197,7 @@ export class Cage {
 
   private async hiding(): Promise<string[]> {
     const { dataDir, hidden = [] } = this.options;
-    const existing = [dataDir, ...hidden].filter((each) => existsSync(each));
+    const existing = [dataDir, ...hidden, ...foreignStores].filter((each) => existsSync(each));
     const real = await Promise.all(existing.map((each) => realpath(each)));
     return real.flatMap((each) => ['hide', each]);
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { hasCode } from './error-code';
 
 /**
  * Moves the engine's archive to its place, whole or not at all, also from one file system to another. It is then the
@@ -14,7 +15,7 @@ export async function keepArchive(from: string, to: string): Promise<void> {
     try {
       await rename(from, part);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+      if (!hasCode(error, 'EXDEV')) throw error;
       await copyFile(from, part, constants.COPYFILE_FICLONE);
     }
     // What an engine leaves under this name may be a link to somewhere else: that is not followed.

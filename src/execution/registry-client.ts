@@ -5,6 +5,9 @@ import { BuildFailure, type BuildOutput } from './image-builder';
 import type { RegistryAuth } from './registry-auth';
 import { readRegistryFailure } from './registry-failure';
 
+/** The engine's own second try, which cannot be turned off, comes at once. */
+const engineRetry: readonly string[] = ['--retry', '1', '--retry-delay', '500ms'];
+
 /** Waits before the second and the third attempt, in milliseconds. */
 const backoffMs: readonly number[] = [1_000, 4_000];
 
@@ -47,7 +50,7 @@ export class RegistryClient {
   private async attempt({ step, auth, args: [command, ...rest] }: RegistryTask): Promise<string | null> {
     let error = '';
     const { exitCode } = await this.place.withAuth(auth, (authFile) =>
-      this.place.buildah('host', [command, '--authfile', authFile, ...rest], {
+      this.place.buildah('host', [command, ...engineRetry, '--authfile', authFile, ...rest], {
         signal: this.signal,
         onLine: ({ text }) => {
           if (text.startsWith('Error: ')) error = text.slice('Error: '.length);

@@ -7,7 +7,8 @@ export interface RegistryFailure {
 }
 
 const absent = /manifest unknown|name unknown|repository name not known|not found|status code 404/i;
-const refused = /unauthorized|authentication required|denied|forbidden|invalid username\/password|status code 40[13]/i;
+const refused =
+  /unauthorized|authentication required|(?<!permission )denied|forbidden|invalid username\/password|status code 40[13]/i;
 const crowded = /too ?many ?requests|status code 429/i;
 const unreachable =
   /no such host|connection refused|connection reset|timeout|timed out|no route to host|network is unreachable|unexpected EOF|: EOF|server misbehaving|temporary failure|status code 5\d\d|Service Unavailable|Bad Gateway/i;

@@ -1,0 +1,74 @@
+import { planDockerfile, type DockerfilePlan } from './dockerfile-plan';
+import { BuildFailure } from './image-builder';
+
+const plan = (text: string, buildArgs: Record<string, string> = {}, hereDocuments = true): DockerfilePlan =>
+  planDockerfile({ name: 'Dockerfile', text, buildArgs, hereDocuments });
+const images = (text: string, buildArgs?: Record<string, string>): string[] =>
+  plan(text, buildArgs).baseImages.map(({ image }) => image.qualified);
+
+describe('steps', () => {
+  it('counts every instruction of the one stage, and no comment or argument before it', () => {
+    const text = '# escape=\\\nARG V=1\nFROM alpine:$V\n# note\nARG X\nRUN a \\\n  # inner\n  b\nCMD ["x"]\n';
+    expect(plan(text)).toMatchObject({ stageCount: 1, stepCount: 4, stages: [{ number: 1, steps: 4 }] });
+  });
+
+  it('counts the stages that the last one needs by FROM, COPY --from or RUN --mount, by name or number', () => {
+    const text = [
+      'FROM scratch AS Zero',
+      'FROM scratch AS one\nRUN a',
+      'FROM scratch AS two',
+      'FROM scratch AS unneeded\nRUN x',
+      'FROM zero\nCOPY --from=1 /a /b\nRUN --mount=type=bind,from=two,source=/ true',
+    ].join('\n');
+    expect(plan(text)).toMatchObject({ stageCount: 5, stepCount: 7, baseImages: [] });
+    expect(plan(text).stages.map(({ number }) => number)).toEqual([1, 2, 3, 5]);
+  });
+});
+
+describe('base images', () => {
+  it('resolves arguments before FROM: defaults, given values, and one by another', () => {
+    const text = 'ARG REG=reg.test\nARG NAME=${REG}/app TAG\nFROM ${NAME}:${TAG:-1}\n';
+    expect(images(text)).toEqual(['reg.test/app:1']);
+    expect(images(text, { REG: 'other.test', TAG: '2' })).toEqual(['other.test/app:2']);
+  });
+
+  it('does not give a value to an argument that the Dockerfile does not declare', () => {
+    expect(() => images('FROM $BASE\n', { BASE: 'alpine' })).toThrow('line 1: "$BASE" ("") names no image');
+  });
+
+  it('lists each image once, also those of COPY --from and RUN --mount, and none of unneeded stages', () => {
+    const text =
+      'FROM debian AS unneeded\nFROM alpine\nCOPY --from=tools:1 /a /a\nRUN --mount=from=tools:1,target=/x true\nCOPY --from=alpine / /y\n';
+    expect(images(text)).toEqual(['docker.io/library/alpine:latest', 'docker.io/library/tools:1']);
+  });
+
+  it('takes the name of a later stage for an image', () => {
+    expect(images('FROM later AS first\nFROM first AS later\n')).toEqual(['docker.io/library/later:latest']);
+  });
+
+  it('keeps a platform other than our own', () => {
+    const [foreign] = plan('FROM --platform=linux/s390x alpine\n').baseImages;
+    const [own] = plan('FROM --platform=$BUILDPLATFORM alpine\n').baseImages;
+    expect([foreign?.platform, own?.platform]).toEqual(['linux/s390x', null]);
+  });
+});
+
+describe('what no build can succeed with', () => {
+  it.each([
+    ['', 'Dockerfile "Dockerfile": it has no FROM.'],
+    ['RUN x\nFROM a\n', 'Dockerfile "Dockerfile": line 1: RUN stands before the first FROM.'],
+    ['FROM a\n\nRUNN x\n', 'Dockerfile "Dockerfile": line 3: unknown instruction "RUNN".'],
+    ['FROM\n', 'Dockerfile "Dockerfile": line 1: FROM says nothing.'],
+    ['FROM a\nCOPY\n', 'Dockerfile "Dockerfile": line 2: COPY says nothing.'],
+    ['FROM oci-archive:/x\n', 'Dockerfile "Dockerfile": line 1: "oci-archive:/x" names no image.'],
+    ['FROM a\nCOPY --from=dir:/etc / /\n', 'Dockerfile "Dockerfile": line 2: "dir:/etc" names no image.'],
+  ])('refuses %j', (text, message) => {
+    expect(() => plan(text)).toThrow(new BuildFailure(message));
+  });
+
+  it('refuses here-documents where the engine does not know them', () => {
+    const text = 'FROM a\nRUN <<END\necho hi\nEND\n';
+    expect(() => plan(text, {}, false)).toThrow('line 2: here-documents (<<EOF) need buildah 1.33');
+    expect(plan(text).stepCount).toBe(2);
+  });
+});

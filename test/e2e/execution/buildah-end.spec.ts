@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { EngineRoom, shell } from '../../support/engine/engine-room';
+import { processesWith } from '../../support/engine/processes';
+import { WorkerProcess } from '../../support/engine/worker-process';
+import { makeOtherUser } from '../../support/other-user';
+import { waitUntil } from '../../support/wait-until';
+
+const asRoot = process.geteuid?.() === 0 ? it : it.skip;
+
+let room: EngineRoom;
+beforeAll(async () => {
+  room = await EngineRoom.open();
+  await room.builder.check();
+});
+afterAll(() => room.close());
+
+/** The working containers that the project's storage knows. */
+const containersOf = (dataDir: string): unknown =>
+  JSON.parse(readFileSync(path.join(dataDir, 'engine/project/overlay-containers/containers.json'), 'utf8'));
+
+/** A RUN that does not end by itself; its processes can be found by the mark. */
+const endless = (mark: string, trap = '') => `${shell}RUN ${trap} echo u''p; while true; do sleep 1; done; : ${mark}\n`;
+
+describe('an abort', () => {
+  it('ends a build at once whose RUN obeys TERM, and rejects with the reason', async () => {
+    const mark = randomUUID();
+    const stop = new AbortController();
+    const { built, output } = await room.begin({ Dockerfile: endless(mark) }, { signal: stop.signal });
+    await output.next('up');
+    expect(processesWith(mark)).not.toEqual([]);
+    stop.abort(new Error('cancelled by a person'));
+    await expect(built).rejects.toThrow('cancelled by a person');
+    expect(processesWith(mark)).toEqual([]);
+    expect(processesWith(room.dataDir)).toEqual([]);
+  });
+
+  it('ends a build whose RUN ignores TERM within its ten seconds, and leaves no process', async () => {
+    const mark = randomUUID();
+    const stop = new AbortController();
+    const { built, output } = await room.begin({ Dockerfile: endless(mark, "trap '' TERM;") }, { signal: stop.signal });
+    await output.next('up');
+    const began = performance.now();
+    stop.abort(new Error('enough'));
+    await expect(built).rejects.toThrow('enough');
+    expect(performance.now() - began).toBeLessThan(13_000);
+    expect(processesWith(mark)).toEqual([]);
+    expect(processesWith(room.dataDir)).toEqual([]);
+  });
+
+  it('leaves a storage that the next build can use, without containers of the dead one', async () => {
+    await room.build({ Dockerfile: `${shell}RUN true\n` });
+    expect(containersOf(room.dataDir)).toEqual([]);
+    expect(await readdir(path.join(room.dataDir, 'scratch'))).toEqual([]);
+  });
+});
+
+describe('a kill -9 of the worker', () => {
+  it('leaves no process alive, and the next worker sweeps up what is on the disk', async () => {
+    const mark = randomUUID();
+    const home = path.join(room.home, 'killed');
+    await mkdir(home);
+    const task = { home, files: { Dockerfile: endless(mark, "trap '' TERM;") }, wishes: {} };
+    const worker = WorkerProcess.start(task);
+    await waitUntil(() => worker.text.includes(': up'));
+    expect(processesWith(mark)).not.toEqual([]);
+    await worker.kill();
+    await waitUntil(() => processesWith(mark).length === 0 && processesWith(home).length === 0, 3_000);
+    const scratch = path.join(home, 'data', 'scratch');
+    expect(containersOf(path.join(home, 'data'))).not.toEqual([]);
+    expect(await readdir(scratch)).toHaveLength(1);
+
+    const lines = await WorkerProcess.start({ ...task, files: { Dockerfile: `${shell}RUN echo alive\n` } }).lines();
+    expect(lines).toContain('build 4/4: alive');
+    expect(lines.at(-1)).toMatch(/^result: \{"digest":"sha256:/);
+    expect(await readdir(scratch)).toEqual([]);
+    expect(containersOf(path.join(home, 'data'))).toEqual([]);
+  });
+});
+
+describe('forgetting', () => {
+  it('removes the layers of a project, and nothing of another', async () => {
+    for (const projectId of ['old', 'other']) await room.build({ Dockerfile: shell }, { projectId });
+    await room.builder.forgetProject('old');
+    await room.builder.forgetProject('never seen');
+    expect(existsSync(path.join(room.dataDir, 'engine', 'old'))).toBe(false);
+    expect(existsSync(path.join(room.dataDir, 'engine', 'other'))).toBe(true);
+  });
+
+  it('sweeps what an interrupted removal left, and spares what is in use', async () => {
+    const gone = path.join(room.dataDir, 'engine', '.gone-x');
+    await mkdir(gone);
+    await writeFile(path.join(gone, 'layer'), 'x');
+    const stop = new AbortController();
+    const { built, output } = await room.begin({ Dockerfile: endless(randomUUID()) }, { signal: stop.signal });
+    await output.next('up');
+    await room.builder.sweep();
+    expect(existsSync(gone)).toBe(false);
+    expect(await readdir(path.join(room.dataDir, 'scratch'))).toHaveLength(1);
+    stop.abort(new Error('seen'));
+    await expect(built).rejects.toThrow('seen');
+  });
+});
+
+describe('an ordinary user', () => {
+  asRoot('builds, loses nothing to a kill -9, and cleans up ids that are not his own', async () => {
+    const user = makeOtherUser();
+    const { home } = user;
+    try {
+      const mark = randomUUID();
+      const killed = WorkerProcess.start(
+        { home, files: { Dockerfile: endless(mark, "trap '' TERM;") }, wishes: {} },
+        user,
+      );
+      await waitUntil(() => killed.text.includes(': up'));
+      await killed.kill();
+      await waitUntil(() => processesWith(mark).length === 0 && processesWith(home).length === 0, 3_000);
+
+      const dockerfile = `${shell}RUN echo x > /file && chown 1234:1234 /file && ls -ln /file; ls ${home} 2>&1 || true\n`;
+      const lines = await WorkerProcess.start({ home, files: { Dockerfile: dockerfile }, wishes: {} }, user).lines();
+      expect(lines).toContainEqual(expect.stringMatching(/^build 4\/4: .* 1234 +1234 .*\/file$/));
+      expect(lines).toContain(`build 4/4: ls: ${home}: No such file or directory`);
+      expect(lines.at(-1)).toMatch(/^result: \{"digest":"sha256:/);
+      expect(await readdir(path.join(home, 'data', 'scratch'))).toEqual([]);
+    } finally {
+      user.remove();
+    }
+  });
+});
