@@ -8,7 +8,10 @@ import { BuildFailure, type BuildOutput } from './image-builder';
 import type { RunProcess } from './run-process';
 
 export interface GitCheckoutOptions extends GitRemotePolicy {
-  /** Runs each command. It gives the environment its `PATH`; what it writes belongs to the user that it runs commands as. */
+  /**
+   * Runs each command. It gives the environment its `PATH`; what it writes belongs to the user that it runs commands
+   * as.
+   */
   readonly launch: RunProcess;
   /** How long to wait before each further try after network trouble; by default 2 and 8 seconds. */
   readonly retryDelaysMs?: readonly number[];
@@ -91,8 +94,8 @@ class Checkout {
   }
 
   /**
-   * Finds the commit that these digits begin in the history of the branch, which is fetched without files, where the server
-   * can, into a repository of its own: one that lacks files on purpose would fetch them one by one.
+   * Finds the commit that these digits begin in the history of the branch, which is fetched without files, where the
+   * server can, into a repository of its own: one that lacks files on purpose would fetch them one by one.
    */
   private async findOnBranch(digits: string): Promise<{ readonly commit: string; readonly ref: string }> {
     const { branch, dir } = this.request;

@@ -13,8 +13,8 @@ const keptMessages = 50;
 const hiddenLines = /couldn't find remote ref|filtering not recognized|^\s*$/;
 
 /**
- * Settings for every command: no code of the repository, its host or this machine runs, nothing but the repository itself
- * is fetched, and nobody is asked for a password. There is no system and no user configuration besides these.
+ * Settings for every command: no code of the repository, its host or this machine runs, nothing but the repository
+ * itself is fetched, and nobody is asked for a password. There is no system and no user configuration besides these.
  */
 const settings: Readonly<Record<string, string>> = {
   'core.hooksPath': '/dev/null',

@@ -1,6 +1,6 @@
 /**
- * What a failed command of git means: `absent` (no such repository), `denied`, `redirected`, `unreachable` (network trouble,
- * which may pass), or `other`, which depends on what was asked for.
+ * What a failed command of git means: `absent` (no such repository), `denied`, `redirected`, `unreachable` (network
+ * trouble, which may pass), or `other`, which depends on what was asked for.
  */
 export type GitFailureKind = 'absent' | 'denied' | 'redirected' | 'unreachable' | 'other';
 

@@ -21,8 +21,8 @@ export class GitFetch {
   ) {}
 
   /**
-   * Fetches a branch, or the tag when there is no such branch, with an option that fetches less than all where the server
-   * knows it. Returns the full name of the ref.
+   * Fetches a branch, or the tag when there is no such branch, with an option that fetches less than all where the
+   * server knows it. Returns the full name of the ref.
    * @throws BuildFailure
    */
   public async branchOrTag(name: string, thin: '--depth=1' | '--filter=tree:0', gitDir?: string): Promise<string> {
@@ -36,8 +36,8 @@ export class GitFetch {
   }
 
   /**
-   * Fetches a commit by itself; from a server that does not give single commits, all that the refspec covers instead, which
-   * may lack it. `commit` has 40 digits.
+   * Fetches a commit by itself; from a server that does not give single commits, all that the refspec covers instead,
+   * which may lack it. `commit` has 40 digits.
    * @throws BuildFailure
    */
   public async commit(commit: string, insteadRefspec: string): Promise<void> {

@@ -25,7 +25,8 @@ function cutAt(text: string): number {
  * Makes lines of the bytes of a stream, the same ones however the bytes are split into chunks. Bytes that are not UTF-8
  * become U+FFFD; what a terminal would obey is taken out (`TerminalFilter`); secrets are masked before a line is cut.
  *
- * LF and CR LF end a line. A CR alone (a progress bar that overwrites itself) ends a line as well, unless that line is empty.
+ * LF and CR LF end a line. A CR alone (a progress bar that overwrites itself) ends a line as well, unless that line is
+ * empty.
  */
 export class LineSplitter {
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -42,8 +43,8 @@ export class LineSplitter {
   }
 
   /**
-   * The unfinished line so far, for when no more bytes came for a while: a prompt, a row of dots. What follows on the same
-   * line makes a line of its own; its end alone does not. A possible beginning of a secret is kept back.
+   * The unfinished line so far, for when no more bytes came for a while: a prompt, a row of dots. What follows on the
+   * same line makes a line of its own; its end alone does not. A possible beginning of a secret is kept back.
    */
   public flush(): string[] {
     if (this.unfinished === '') return [];

@@ -8,7 +8,10 @@ const idleMs = 500;
 /** How long a pipe that nobody is known to write to may stay silent without ending. */
 const abandonMs = 1_000;
 
-/** Reads one output pipe of a process and delivers its lines, one after the other; while a delivery waits, nothing is read. */
+/**
+ * Reads one output pipe of a process and delivers its lines, one after the other; while a delivery waits, nothing is
+ * read.
+ */
 export class OutputReader {
   private readonly splitter: LineSplitter;
   private idleTimer: NodeJS.Timeout | undefined;

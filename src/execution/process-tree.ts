@@ -4,7 +4,9 @@ import { types } from 'node:util';
 
 const pollMs = 50;
 
-/** How long a killed process may take to vanish (the kernel may have to finish a write) before it counts as unkillable. */
+/**
+ * How long a killed process may take to vanish (the kernel may have to finish a write) before it counts as unkillable.
+ */
 const vanishMs = 30_000;
 
 interface ProcessEntry {
@@ -52,10 +54,10 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
 }
 
 /**
- * A process that leads a session of its own, and all that descends from it. A process belongs to the tree while it is in the
- * session, even when its parent is gone, or when it was seen as a descendant, even when it has left the session since. One
- * that left the session and lost its parent between two looks is not found: only a PID namespace can end such a one.
- * Without /proc the tree is the leader's process group.
+ * A process that leads a session of its own, and all that descends from it. A process belongs to the tree while it is
+ * in the session, even when its parent is gone, or when it was seen as a descendant, even when it has left the session
+ * since. One that left the session and lost its parent between two looks is not found: only a PID namespace can end
+ * such a one. Without /proc the tree is the leader's process group.
  */
 export class ProcessTree {
   /** The start time of each process that was seen, so that a reused pid is not taken for it. */

@@ -46,9 +46,10 @@ export type RunProcess = (command: readonly [string, ...string[]], options: RunO
  * unfinished line is delivered after half a second of silence, what follows it as a line of its own.
  *
  * Settles when the child has ended, all its lines are delivered and no process of its tree is left. What a child leaves
- * running may write for two seconds more and is then ended like an aborted one; a pipe that is still held open after that (by a process
- * that hid from us) is given up.
- * @throws the signal's reason after an abort, once the whole tree is dead; lines that were read meanwhile are delivered first.
+ * running may write for two seconds more and is then ended like an aborted one; a pipe that is still held open after
+ * that (by a process that hid from us) is given up.
+ * @throws the signal's reason after an abort, once the whole tree is dead; lines that were read meanwhile are delivered
+ * first.
  * @throws Error that names the command when it cannot be started.
  */
 export async function runProcess(command: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {

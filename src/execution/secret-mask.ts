@@ -7,8 +7,9 @@ const masked = '***';
 type Span = [from: number, to: number];
 
 /**
- * What base64 shows of a secret that stands anywhere in the encoded bytes: one form for each of the three alignments, without the
- * characters at either end that depend on neighbours as well (they carry at most four bits of the secret each).
+ * What base64 shows of a secret that stands anywhere in the encoded bytes: one form for each of the three alignments,
+ * without the characters at either end that depend on neighbours as well (they carry at most four bits of the secret
+ * each).
  */
 function base64Forms(secret: string): string[] {
   const bytes = Buffer.from(secret);
@@ -34,11 +35,12 @@ function formsOf(secret: string): string[] {
 }
 
 /**
- * Replaces secrets by `***`: as they are, as they stand inside JSON strings, percent-encoded, and in base64 (standard and URL
- * alphabet) wherever they stand in the encoded bytes. Overlapping ones become one `***`.
+ * Replaces secrets by `***`: as they are, as they stand inside JSON strings, percent-encoded, and in base64 (standard
+ * and URL alphabet) wherever they stand in the encoded bytes. Overlapping ones become one `***`.
  *
- * It finds what is printed in one piece within one line. A secret with colour codes or a line break in its midst, or encoded in
- * any other way, is not found: who runs a build can always disguise what he knows, so builds are not given secrets of ours.
+ * It finds what is printed in one piece within one line. A secret with colour codes or a line break in its midst, or
+ * encoded in any other way, is not found: who runs a build can always disguise what he knows, so builds are not given
+ * secrets of ours.
  */
 export class SecretMask {
   private readonly forms: readonly string[];
@@ -81,7 +83,10 @@ export class SecretMask {
     return spans;
   }
 
-  /** Where the longest end of the text begins that may be the beginning of a secret; the text's length when there is none. */
+  /**
+   * Where the longest end of the text begins that may be the beginning of a secret; the text's length when there is
+   * none.
+   */
   public possibleStart(text: string): number {
     for (let start = Math.max(0, text.length - this.longest + 1); start < text.length; start += 1) {
       const tail = text.slice(start);
@@ -92,8 +97,8 @@ export class SecretMask {
 }
 
 /**
- * Masks lines that are written in pieces, so that a secret that spans pieces is masked as in one piece: an end that may be the
- * beginning of a secret is kept back until the next piece decides it, or the line ends.
+ * Masks lines that are written in pieces, so that a secret that spans pieces is masked as in one piece: an end that may
+ * be the beginning of a secret is kept back until the next piece decides it, or the line ends.
  */
 export class MaskedStream {
   private held = '';

@@ -10,9 +10,9 @@ const controls = /[^\P{Cc}\t\n\r]/gu;
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'payload' | 'payloadEscape';
 
 /**
- * Takes out of a stream of text what a terminal would obey: control characters and escape sequences (ECMA-48), also when a
- * sequence is split over several writes. Tab, LF, CR and the colour codes (SGR, `ESC [ … m`) stay. Payloads (OSC 8 and 52,
- * DCS and their like) go with their sequence, up to BEL, ST or the end of the line.
+ * Takes out of a stream of text what a terminal would obey: control characters and escape sequences (ECMA-48), also
+ * when a sequence is split over several writes. Tab, LF, CR and the colour codes (SGR, `ESC [ … m`) stay. Payloads (OSC
+ * 8 and 52, DCS and their like) go with their sequence, up to BEL, ST or the end of the line.
  */
 export class TerminalFilter {
   private state: State = 'text';

@@ -43,8 +43,8 @@ const refNameRules: readonly (readonly [forbidden: RegExp, problem: string])[] =
 ];
 
 /**
- * What is wrong with a text as the short name of a branch or tag, or null. The rules are those of git-check-ref-format(1)
- * for `refs/heads/<name>`; besides, the name must not look like an option.
+ * What is wrong with a text as the short name of a branch or tag, or null. The rules are those of
+ * git-check-ref-format(1) for `refs/heads/<name>`; besides, the name must not look like an option.
  */
 export function refNameProblem(name: string): string | null {
   return refNameRules.find(([forbidden]) => forbidden.test(name))?.[1] ?? null;
@@ -82,8 +82,8 @@ export function parseRepositoryUrl(url: string): RepositoryAddress | null {
 }
 
 /**
- * The path of a repository below the allowed root without symbolic links; null when it leads out of the root, or when that
- * cannot be seen. What does not exist is judged by the directory that would hold it.
+ * The path of a repository below the allowed root without symbolic links; null when it leads out of the root, or when
+ * that cannot be seen. What does not exist is judged by the directory that would hold it.
  */
 export function realRepositoryPath(filePath: string, allowedRoot: string): string | null {
   if (!isBelow(allowedRoot, filePath)) return null;
@@ -108,7 +108,10 @@ function isBelow(root: string, inner: string): boolean {
   return relative !== '..' && !relative.startsWith('../') && !path.isAbsolute(relative);
 }
 
-/** The URL as it may be shown: without a password, and over HTTP, where a user name may be a token, without that as well. */
+/**
+ * The URL as it may be shown: without a password, and over HTTP, where a user name may be a token, without that as
+ * well.
+ */
 export function withoutCredentials(url: string): string {
   return url.replace(/^(https?:\/\/)[^/@]*@/, '$1***@').replace(/^(\w+:\/\/[^/@:]*):[^/@]*@/, '$1:***@');
 }
