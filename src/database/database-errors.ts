@@ -1,5 +1,7 @@
 /** The SQLSTATEs of a server that cannot serve now: the same request may succeed a little later. */
 const unavailableStates = new Set([
+  '40001', // serialization failure
+  '40P01', // deadlock
   '53000', // insufficient resources
   '53100', // disk full
   '53200', // out of memory
