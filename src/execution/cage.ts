@@ -8,6 +8,7 @@ import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script'
 import { isWithin } from './is-within';
 import { reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from './run-process';
+import type { SecretMask } from './secret-mask';
 
 /**
  * `host`: the host's own network, for commands of ours alone that run no code of a repository. `own`: a network namespace
@@ -22,6 +23,8 @@ export interface CageOptions {
   readonly dataDir: string;
   /** More files and directories that no command may see, such as the operator's registry credentials. */
   readonly hidden?: readonly string[];
+  /** Masks what commands print; asked for each command, as secrets change. */
+  readonly mask?: () => Promise<SecretMask>;
 }
 
 /** What other container tools keep on the host: not a build's business, and buildah looks for signatures there. */
@@ -184,6 +187,7 @@ export class Cage {
       ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
     ];
     const result = await runProcess(launch, {
+      mask: await this.options.mask?.(),
       ...options,
       env: { PATH: toolPath, ...options.env },
       onLine: (line) => {

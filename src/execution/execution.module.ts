@@ -9,6 +9,7 @@ import { BuildRunner } from './build-runner';
 import { BuildahBuilder } from './buildah-builder';
 import { Cage } from './cage';
 import { IMAGE_BUILDER } from './image-builder';
+import { operatorMask } from './operator-mask';
 import { Worker } from './worker';
 import { Workspaces } from './workspaces';
 
@@ -24,6 +25,7 @@ import { Workspaces } from './workspaces';
           buildUser: env.BUILD_USER,
           dataDir: env.DATA_DIR,
           hidden: [env.ARTIFACT_DIR, ...(env.REGISTRY_AUTH_FILE === undefined ? [] : [env.REGISTRY_AUTH_FILE])],
+          mask: () => operatorMask(env),
         }),
     },
     {

@@ -1,0 +1,15 @@
+import type { Env } from '../config/env';
+import { registrySecrets } from './registry-auth';
+import { SecretMask } from './secret-mask';
+
+/**
+ * Masks what only the operator may know. Builds are not given any of it; this is for what prints it nevertheless.
+ * @throws Error when the registry credentials cannot be read: then nothing that a build prints may be shown.
+ */
+export async function operatorMask(
+  env: Pick<Env, 'REGISTRY_AUTH_FILE' | 'JWT_SECRET' | 'BOOTSTRAP_ADMIN_PASSWORD'>,
+): Promise<SecretMask> {
+  const { REGISTRY_AUTH_FILE: file, JWT_SECRET, BOOTSTRAP_ADMIN_PASSWORD } = env;
+  const registry = file === undefined ? [] : await registrySecrets(file);
+  return new SecretMask([...registry, JWT_SECRET ?? '', BOOTSTRAP_ADMIN_PASSWORD ?? '']);
+}
