@@ -150,6 +150,16 @@ export class BuildQueueRepository {
     return rows.length === 1;
   }
 
+  /** Whether the build's record says that its archive is kept. */
+  public async keepsArchive(id: string): Promise<boolean> {
+    const rows = await query(
+      this.dataSource,
+      'SELECT id FROM builds WHERE id = $1 AND image_archive IS NOT NULL AND deleted_at IS NULL',
+      [id],
+    );
+    return rows.length === 1;
+  }
+
   /** Gives the lease of a stopped build back; says what had become of the build, null when the lease was lost. */
   public async release(
     manager: EntityManager,

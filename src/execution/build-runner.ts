@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type EntityManager } from 'typeorm';
+import { LeaseLost } from '../build-logs/lease-lost';
 import { logEntry, type LogEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import type { LogWriter } from '../build-logs/log-writer';
@@ -13,7 +14,7 @@ import { BuildQueueRepository, type Claim, type Ending } from './build-queue.rep
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder } from './image-builder';
 import { BuildStopped, Lease } from './lease';
 import { ProgressWriter } from './progress-writer';
-import { Workspaces } from './workspaces';
+import { type Workspace, Workspaces } from './workspaces';
 
 /** Between two tries to record how a build ended while the database does not answer. */
 const retryMs = 500;
@@ -61,7 +62,10 @@ export class BuildRunner {
 
   private async run(claim: Claim, lease: Lease, signal: AbortSignal, stop: (reason: Error) => void): Promise<void> {
     const log = this.writers.open(claim.id, claim.token);
-    void log.lost.then(() => lease.renew());
+    void log.lost.then((reason) => {
+      if (reason instanceof LeaseLost) return lease.renew();
+      stop(reason);
+    });
     const limit = setTimeout(() => {
       stop(new BuildFailure(`The build took longer than its limit of ${claim.timeoutSeconds} seconds`));
     }, claim.timeoutSeconds * 1000);
@@ -133,7 +137,16 @@ export class BuildRunner {
       const archive = image.reference === null ? this.artifacts.nameOf(claim.id) : null;
       return { status: 'success', digest: image.digest, reference: image.reference, archive };
     } finally {
+      await this.clear(claim, workspace);
+    }
+  }
+
+  /** What cannot be removed now is no fault of the build; the next start of a worker tries again. */
+  private async clear({ id }: Claim, workspace: Workspace): Promise<void> {
+    try {
       await workspace.remove();
+    } catch (error) {
+      this.logger.warn(`The workspace of build ${id} was not removed: ${String(error)}`);
     }
   }
 
@@ -146,7 +159,7 @@ export class BuildRunner {
           this.recordIn(manager, claim, log, progress, ending),
         );
         this.publisher.publish(event);
-        if (!isOurs) await this.artifacts.remove(this.artifacts.nameOf(claim.id));
+        if (!isOurs) await this.dropArchive(claim);
         return;
       } catch (error) {
         if (tries <= 0 || !isDatabaseUnavailable(error)) throw error;
@@ -163,11 +176,19 @@ export class BuildRunner {
     ending: Ending | null,
   ): Promise<{ readonly isOurs: boolean; readonly event: BuildLogAppended | null }> {
     if (ending !== null && (await this.queue.finish(manager, claim, ending, progress.current))) {
-      return { isOurs: true, event: await log.finish(manager, ending.status, [lastLine(ending)]) };
+      const event = await log.finish(manager, ending.status, [lastLine(ending)]);
+      // An end without its last lines would hide that lines are missing: then the reaper ends the build.
+      if (event === null) throw new Error(`The log of build ${claim.id} took no last line`);
+      return { isOurs: true, event };
     }
     const released = await this.queue.release(manager, claim.id, claim.token);
     if (released === null || released.isDeleted) return { isOurs: false, event: null };
     return { isOurs: false, event: await log.finish(manager, released.status, [logEntry('INFO', 'Build stopped')]) };
+  }
+
+  /** The record may be ours after all, when the first try was stored and only its answer was lost. */
+  private async dropArchive({ id }: Claim): Promise<void> {
+    if (!(await this.queue.keepsArchive(id))) await this.artifacts.remove(this.artifacts.nameOf(id));
   }
 }
 

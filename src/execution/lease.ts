@@ -21,6 +21,7 @@ export class Lease {
   private readonly leaseMs: number;
   private renewedAt = performance.now();
   private renewing: Promise<void> | undefined;
+  private isAsked = false;
   private isKept = true;
 
   /** @param stop is told once why the build must stop */
@@ -34,9 +35,10 @@ export class Lease {
     this.timer = setInterval(() => void this.renew(), this.leaseMs / 3);
   }
 
-  /** Renews at once: something may have happened to the build. */
+  /** Renews: something may have happened to the build. A renewal under way may have missed it, so another one follows. */
   public async renew(): Promise<void> {
-    this.renewing ??= this.tryRenew().finally(() => {
+    this.isAsked = true;
+    this.renewing ??= this.renewWhileAsked().finally(() => {
       this.renewing = undefined;
     });
     return this.renewing;
@@ -46,6 +48,13 @@ export class Lease {
   public release(): void {
     this.isKept = false;
     clearInterval(this.timer);
+  }
+
+  private async renewWhileAsked(): Promise<void> {
+    while (this.isAsked && this.isKept) {
+      this.isAsked = false;
+      await this.tryRenew();
+    }
   }
 
   private async tryRenew(): Promise<void> {

@@ -24,7 +24,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   private readonly logger = new Logger(Worker.name);
   private readonly id = `${os.hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
   private readonly runs = new Map<string, Run>();
-  private isClaiming = false;
+  private claiming: Promise<void> | undefined;
   private isAwake = false;
   private isStopping = false;
   private poll: NodeJS.Timeout | undefined;
@@ -39,9 +39,11 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly notifications: Notifications,
   ) {}
 
-  public async onApplicationBootstrap(): Promise<void> {
+  /** Builds wait until this host is tidy; nothing else does. */
+  public onApplicationBootstrap(): void {
     if (!this.env.ROLES.includes('worker')) return;
-    await this.tidy();
+    this.isAwake = true;
+    this.claiming = this.tidy().finally(this.onClaimed);
     this.unsubscribe = this.notifications.subscribe((wake) => {
       if (wake.kind === 'queue') this.wake();
       else if (wake.kind === 'control') void this.runs.get(wake.buildId)?.check();
@@ -50,7 +52,6 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.poll = setInterval(() => {
       this.wake();
     }, pollMs);
-    this.wake();
   }
 
   /** Takes no more builds, gives running ones their grace, and then ends them. */
@@ -58,6 +59,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.isStopping = true;
     clearInterval(this.poll);
     this.unsubscribe();
+    await this.claiming;
     const all = Promise.all([...this.runs.values()].map(({ ended }) => ended));
     const grace = sleep(this.env.SHUTDOWN_GRACE_SECONDS * 1000, undefined, { ref: false });
     await Promise.race([all, grace]);
@@ -84,12 +86,14 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   private wake(): void {
     this.isAwake = true;
-    if (this.isClaiming) return;
-    this.isClaiming = true;
-    void this.claimAll().finally(() => {
-      this.isClaiming = false;
-    });
+    this.claiming ??= this.claimAll().finally(this.onClaimed);
   }
+
+  /** Who called while the claiming came to its end is not forgotten. */
+  private readonly onClaimed = (): void => {
+    this.claiming = undefined;
+    if (this.isAwake && !this.isStopping) this.wake();
+  };
 
   private async claimAll(): Promise<void> {
     while (this.isAwake && !this.isStopping) {
@@ -111,6 +115,8 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     if (claim === null) return false;
     const run = this.runner.start(claim);
     this.runs.set(claim.id, run);
+    // What happened to it between the claim and now found no run to tell.
+    void run.check();
     void run.ended.then(() => {
       this.runs.delete(claim.id);
       this.wake();
