@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { Client } from 'pg';
 import type { LoginDto, TokenPairDto } from '../../src/auth/auth.dto';
 import { Caller } from './caller';
 import { startTestPostgres } from './postgres';
@@ -32,6 +33,8 @@ export class Service {
 
   private constructor(
     public readonly dataDir: string,
+    /** Null: the embedded PostgreSQL. */
+    public readonly databaseUrl: string | null,
     private readonly child: ChildProcess,
     /** What it printed: its log, a line each. */
     public readonly output: readonly string[],
@@ -65,7 +68,7 @@ export class Service {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => output.push(line));
     }
     const ended = once(child, 'close').then(() => child.signalCode ?? child.exitCode ?? 'unknown');
-    const service = new Service(ownDir, child, output, ended, async () => {
+    const service = new Service(ownDir, databaseUrl ?? null, child, output, ended, async () => {
       if (dataDir === undefined) await rm(ownDir, { recursive: true, force: true });
     });
     await service.ready();
@@ -76,7 +79,8 @@ export class Service {
   public static async startOnServer(options: Omit<ServiceOptions, 'databaseUrl'> = {}): Promise<Service> {
     const database = await startTestPostgres();
     const service = await Service.start({ ...options, databaseUrl: database.url });
-    return new Service(service.dataDir, service.child, service.output, service.ended, async () => {
+    const { dataDir, child, output, ended } = service;
+    return new Service(dataDir, database.url, child, output, ended, async () => {
       await service.cleanUp();
       await database.stop();
     });
@@ -95,6 +99,17 @@ export class Service {
   public async signIn(login: LoginDto = platformAdmin): Promise<Caller> {
     const answer = await new Caller(this.url, null).post<TokenPairDto>('/auth/login', login);
     return new Caller(this.url, answer.expect(200).access_token);
+  }
+
+  /** Rows of a statement that a test sends past the service, on the run's server. */
+  public async sql<Row extends object>(statement: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const client = new Client({ connectionString: this.databaseUrl ?? undefined });
+    await client.connect();
+    try {
+      return (await client.query<Row>(statement, [...values])).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   /** Sends a signal and waits for its end. Its data stay. */
