@@ -35,15 +35,15 @@ export class AuthService {
 
   /** Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked. */
   public async refresh(token: string): Promise<TokenPairDto> {
-    const redeemed = await this.refreshTokens.redeem(token);
-    if (redeemed.kind === 'reused') await this.refreshTokens.revokeFamily(redeemed.familyId);
-    if (redeemed.kind !== 'good') throw this.refused();
-    const user = await this.users.findById(redeemed.userId);
+    const rotation = await this.refreshTokens.rotate(token);
+    if (rotation.kind === 'reused') await this.refreshTokens.revokeFamily(rotation.familyId);
+    if (rotation.kind !== 'good') throw this.refused();
+    const user = await this.users.findById(rotation.userId);
     if (user === null || !(await this.isEnabled(user))) {
-      await this.refreshTokens.revokeFamily(redeemed.familyId);
+      await this.refreshTokens.revokeFamily(rotation.familyId);
       throw this.refused();
     }
-    return this.tokens(user, await this.refreshTokens.issue(user.id, redeemed.familyId));
+    return this.tokens(user, rotation.next);
   }
 
   public logout({ userId }: Identity, token: string): Promise<void> {

@@ -9,39 +9,52 @@ function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
-/** What a presented refresh token turned out to be. */
-export type Redeemed =
-  | { readonly kind: 'good'; readonly userId: string; readonly familyId: string }
+/** What a presented refresh token turned out to be; a good one comes with the token that takes its place. */
+export type Rotation =
+  | { readonly kind: 'good'; readonly userId: string; readonly familyId: string; readonly next: string }
   | { readonly kind: 'reused'; readonly familyId: string }
   | { readonly kind: 'unknown' };
+
+function newToken(): string {
+  return randomBytes(32).toString('base64url');
+}
 
 /** Refresh tokens are stored as hashes. All that descend from one sign-in are a family. */
 @Injectable()
 export class RefreshTokensRepository {
   public constructor(private readonly dataSource: DataSource) {}
 
-  /** Makes a token of a new family, or the next one of a family, and returns it; it cannot be read again. */
-  public async issue(userId: string, familyId: string = randomUUID()): Promise<string> {
-    const token = randomBytes(32).toString('base64url');
+  /** Makes the first token of a new family and returns it; it cannot be read again. */
+  public async issue(userId: string): Promise<string> {
+    const token = newToken();
     await query(
       this.dataSource,
       `INSERT INTO refresh_tokens (user_id, family_id, token_hash, expires_at) VALUES ($1, $2, $3, now() + $4::interval)`,
-      [userId, familyId, hashOf(token), lifetime],
+      [userId, randomUUID(), hashOf(token), lifetime],
     );
     return token;
   }
 
-  /** Marks the token as used. Of two that present it at once, one redeems it and the other has reused it. */
-  public async redeem(token: string): Promise<Redeemed> {
+  /**
+   * Spends the token and makes the next one of its family, in one statement. Of two that present it at once, one gets the
+   * next token; the other waits for that, and then has reused it: so revoking the family reaches the next token too.
+   */
+  public async rotate(token: string): Promise<Rotation> {
     const hash = hashOf(token);
+    const next = newToken();
     const [good] = await query<{ userId: string; familyId: string }>(
       this.dataSource,
-      `UPDATE refresh_tokens SET used_at = now()
-       WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+      `WITH spent AS (
+         UPDATE refresh_tokens SET used_at = now()
+         WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+         RETURNING user_id, family_id
+       )
+       INSERT INTO refresh_tokens (user_id, family_id, token_hash, expires_at)
+       SELECT user_id, family_id, $2, now() + $3::interval FROM spent
        RETURNING user_id AS "userId", family_id AS "familyId"`,
-      [hash],
+      [hash, hashOf(next), lifetime],
     );
-    if (good !== undefined) return { kind: 'good', ...good };
+    if (good !== undefined) return { kind: 'good', ...good, next };
     const [known] = await query<{ familyId: string; used: boolean }>(
       this.dataSource,
       'SELECT family_id AS "familyId", used_at IS NOT NULL AS used FROM refresh_tokens WHERE token_hash = $1',

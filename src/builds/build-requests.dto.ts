@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsIn, IsString, Length, Matches, MaxLength, ValidateBy, ValidateIf } from 'class-validator';
+import { IsIn, IsString, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
+import { IfNotNull, IfPresent } from '../http/optional';
 import { PageQuery } from '../http/page-query';
 import { isUuid } from '../http/uuid-param';
 import { BuildArgs } from '../projects/build-args';
@@ -9,8 +10,6 @@ import { type BuildStatus, buildStatuses } from './build-state';
 
 const Uuid = (): PropertyDecorator =>
   ValidateBy({ name: 'uuid', validator: { validate: isUuid, defaultMessage: () => 'must be a UUID' } });
-const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
-const IfNotNull = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined && value !== null);
 
 @ApiSchema({ name: 'CreateBuildRequest' })
 export class CreateBuildDto {

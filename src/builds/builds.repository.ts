@@ -12,6 +12,12 @@ export type NewBuild = Pick<BuildEntity, 'tenantId' | 'projectId' | 'gitBranch' 
   readonly buildArgs: Readonly<Record<string, string>>;
 };
 
+/** A build that was just made, and whether its project wants it started at once. */
+export interface MadeBuild {
+  readonly build: BuildEntity;
+  readonly autoStart: boolean;
+}
+
 /** A build that was just started, and how many wait for a worker before it. */
 export interface StartedBuild {
   readonly build: BuildEntity;
@@ -27,13 +33,12 @@ export class BuildsRepository {
   public constructor(private readonly dataSource: DataSource) {}
 
   /** Null when the tenant has no such project. The trigger on the table numbers the build. */
-  public async insert(manager: EntityManager, build: NewBuild): Promise<BuildEntity | null> {
-    const [row] = await query<BuildEntity>(
+  public async insert(manager: EntityManager, build: NewBuild): Promise<MadeBuild | null> {
+    return this.make(
       manager,
       `INSERT INTO builds AS b (tenant_id, project_id, git_branch, git_commit, build_args, created_by)
        SELECT tenant_id, id, $3, $4, build_args || $5::jsonb, $6 FROM projects
-       WHERE id = $2 AND tenant_id = $1 AND deleted_at IS NULL
-       RETURNING ${this.columns}`,
+       WHERE id = $2 AND tenant_id = $1 AND deleted_at IS NULL`,
       [
         build.tenantId,
         build.projectId,
@@ -43,7 +48,6 @@ export class BuildsRepository {
         build.createdBy,
       ],
     );
-    return row ?? null;
   }
 
   /**
@@ -55,18 +59,16 @@ export class BuildsRepository {
     tenantId: string,
     id: string,
     createdBy: string,
-  ): Promise<BuildEntity | null> {
-    const [row] = await query<BuildEntity>(
+  ): Promise<MadeBuild | null> {
+    return this.make(
       manager,
       `INSERT INTO builds AS b (tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, created_by,
                                 trigger, retry_of)
        SELECT tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, $3, 'retry', id FROM builds
        WHERE id = $2 AND tenant_id = $1 AND status = '${retryable}' AND deleted_at IS NULL
-       FOR UPDATE
-       RETURNING ${this.columns}`,
+       FOR UPDATE`,
       [tenantId, id, createdBy],
     );
-    return row ?? null;
   }
 
   public async find(tenantId: string, id: string): Promise<BuildEntity | null> {
@@ -169,6 +171,18 @@ export class BuildsRepository {
       [tenantId, value],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** The project's row, which numbers its builds, is locked until the commit: so nothing is asked for a second time. */
+  private async make(manager: EntityManager, insert: string, values: readonly unknown[]): Promise<MadeBuild | null> {
+    const [row] = await query<BuildEntity & { autoStart: boolean }>(
+      manager,
+      `${insert} RETURNING ${this.columns}, (SELECT auto_start FROM projects WHERE id = b.project_id) AS "autoStart"`,
+      values,
+    );
+    if (row === undefined) return null;
+    const { autoStart, ...build } = row;
+    return { build, autoStart };
   }
 
   private get columns(): string {

@@ -15,7 +15,7 @@ import type { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-re
 import type { BuildStatus } from './build-state';
 import { type BuildDto, type BuildListDto, toBuild } from './build.dto';
 import type { BuildEntity } from './build.entity';
-import { BuildsRepository } from './builds.repository';
+import { BuildsRepository, type MadeBuild } from './builds.repository';
 
 /** A started build, and the line of its log that must be told once the transaction is committed. */
 interface Started {
@@ -49,7 +49,7 @@ export class BuildsService {
     const { project_id: projectId, git_branch: gitBranch, git_commit: gitCommit, build_args: buildArgs } = request;
     const asked = ['createBuild', projectId, gitBranch, gitCommit ?? null, buildArgs ?? {}];
     return this.makeOnce(identity, key, asked, async (manager) => {
-      const build = await this.builds.insert(manager, {
+      const made = await this.builds.insert(manager, {
         tenantId: identity.tenantId,
         projectId: projectId.toLowerCase(),
         gitBranch,
@@ -57,17 +57,17 @@ export class BuildsService {
         buildArgs: buildArgs ?? {},
         createdBy: identity.userId,
       });
-      if (build === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
-      return build;
+      if (made === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
+      return made;
     });
   }
 
   public async retry(identity: Identity, id: string, key: string | null): Promise<BuildDto> {
     try {
       return await this.makeOnce(identity, key, ['retryBuild', id], async (manager) => {
-        const build = await this.builds.insertRetry(manager, identity.tenantId, id, identity.userId);
+        const made = await this.builds.insertRetry(manager, identity.tenantId, id, identity.userId);
         return (
-          build ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`)
+          made ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`)
         );
       });
     } catch (error) {
@@ -151,15 +151,14 @@ export class BuildsService {
     { tenantId }: Identity,
     key: string | null,
     request: readonly unknown[],
-    insert: (manager: EntityManager) => Promise<BuildEntity>,
+    insert: (manager: EntityManager) => Promise<MadeBuild>,
   ): Promise<BuildDto> {
     const started: Started[] = [];
     const answer = await this.dataSource.transaction((manager) => {
       const make = async (): Promise<BuildDto> => {
-        const build = await insert(manager);
+        const { build, autoStart } = await insert(manager);
         await this.logs.create(manager, build.id, tenantId);
-        const project = await this.projects.find(tenantId, build.projectId, manager);
-        const start = project?.autoStart === true ? await this.startIn(manager, tenantId, build.id) : null;
+        const start = autoStart ? await this.startIn(manager, tenantId, build.id) : null;
         if (start !== null) started.push(start);
         return toBuild(start?.build ?? build);
       };

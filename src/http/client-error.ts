@@ -1,4 +1,4 @@
-import { STATUS_CODES, type Server } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorBody } from './error-body';
 import { traceIdOf } from './trace-id';
@@ -9,20 +9,40 @@ const refusals: Readonly<Record<string, readonly [status: number, message: strin
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
 };
 
+const jsonType = 'application/json; charset=utf-8';
+
+function refuse(socket: Duplex, status: number, message: string, traceId: string): void {
+  const body = JSON.stringify(errorBody(status, message, traceId));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${jsonType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
   const [status, message] = refusals[error.code ?? ''] ?? [400, 'The request is not valid HTTP'];
-  const body = JSON.stringify(errorBody(status, message, traceIdOf({})));
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  refuse(socket, status, message, traceIdOf({}));
 }
 
-/** Gives requests that Node's HTTP parser refuses the same envelope as all others. */
+function onConnect(request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => {
+    socket.destroy();
+  });
+  refuse(socket, 405, 'This service is no proxy', traceIdOf(request.headers));
+}
+
+function onExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const body = errorBody(417, 'Nothing but 100-continue can be expected of this service', traceIdOf(request.headers));
+  response.writeHead(417, { 'Content-Type': jsonType, Connection: 'close' }).end(JSON.stringify(body));
+}
+
+/** Gives requests that Node refuses by itself, before any route sees them, the same envelope as all others. */
 export function answerClientErrors(server: Server): void {
   server.on('clientError', onClientError);
+  server.on('connect', onConnect);
+  server.on('checkExpectation', onExpectation);
 }

@@ -1,3 +1,4 @@
+import type { NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 
 /**
@@ -11,5 +12,11 @@ export class BareExpressAdapter extends ExpressAdapter {
 
   public override setErrorHandler(): this {
     return this;
+  }
+
+  /** Node would answer a request without Host by itself and without a body; `requireHost` does in its place. */
+  public override initHttpServer(options: NestApplicationOptions): void {
+    super.initHttpServer(options);
+    Reflect.set(this.httpServer, 'requireHostHeader', false);
   }
 }

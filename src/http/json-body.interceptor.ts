@@ -13,6 +13,9 @@ function hasBody(request: Request): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
+/** Names by which libraries could reach a prototype; the framework would drop them in silence. */
+const reserved = new Set(['__proto__', 'constructor', 'prototype']);
+
 /** What no text column and no JSON column of the database can hold, and what no request of ours needs. */
 function problemOf(value: unknown, depth: number): string | null {
   if (typeof value === 'string') {
@@ -22,6 +25,7 @@ function problemOf(value: unknown, depth: number): string | null {
   if (typeof value !== 'object' || value === null) return null;
   if (depth === deepest) return `must not be nested deeper than ${deepest} levels`;
   for (const [key, item] of Object.entries(value)) {
+    if (reserved.has(key)) return `must not use the name ${key}`;
     const problem = problemOf(key, depth) ?? problemOf(item, depth + 1);
     if (problem !== null) return problem;
   }
@@ -29,7 +33,7 @@ function problemOf(value: unknown, depth: number): string | null {
 }
 
 function check(name: string, value: unknown): void {
-  const problem = problemOf(value, 1);
+  const problem = reserved.has(name) ? 'is a name that must not be used' : problemOf(value, 1);
   if (problem !== null) throw ApiError.badFields({ [name]: problem });
 }
 

@@ -1,6 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
 import { ValidateBy, ValidateIf } from 'class-validator';
 
 const mostArgs = 64;
@@ -32,8 +31,6 @@ export function BuildArgs(options: { readonly description: string; readonly null
       additionalProperties: { type: 'string' },
       example: { GREETING: 'hello' },
     }),
-    // Taken as it was parsed: class-transformer would copy it key by key and lose one named `__proto__`.
-    Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]),
     ValidateIf((_, value) => value !== undefined && !(options.nullable && value === null)),
     ValidateBy({
       name: 'buildArgs',

@@ -1,16 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import {
-  IsBoolean,
-  IsInt,
-  IsString,
-  Length,
-  Max,
-  Min,
-  ValidateBy,
-  ValidateIf,
-  type ValidationOptions,
-} from 'class-validator';
+import { IsBoolean, IsInt, IsString, Length, Max, Min, ValidateBy, type ValidationOptions } from 'class-validator';
+import { IfNotNull, IfPresent } from '../http/optional';
 import { BuildArgs } from './build-args';
 import { refNameProblem } from './git-policy';
 import { imageRepositoryProblem } from './image-repository';
@@ -39,10 +30,6 @@ function Text(least: number, most: number): PropertyDecorator {
   );
 }
 
-/** Absent is fine; null is not. */
-const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
-const IfPresentAndNotNull = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined && value !== null);
-
 /** What may be given on creation and changed later; `undefined` keeps the value, or takes the default. */
 class ProjectSettingsDto {
   @ApiPropertyOptional({ example: 'Dockerfile', default: 'Dockerfile', description: 'Path of the Dockerfile' })
@@ -63,7 +50,7 @@ class ProjectSettingsDto {
     example: 'registry.example.com/team/app',
     description: 'Where to push the image, without a tag; null: it is kept as an OCI archive',
   })
-  @IfPresentAndNotNull()
+  @IfNotNull()
   @Checked(imageRepositoryProblem)
   @IsString({ message: 'must be a string or null' })
   public image_repository?: string | null;

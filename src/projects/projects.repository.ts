@@ -16,8 +16,8 @@ export class ProjectsRepository {
     return this.projects.save(this.projects.create({ ...project, deletedAt: null }));
   }
 
-  public find(tenantId: string, id: string, manager = this.projects.manager): Promise<ProjectEntity | null> {
-    return manager.getRepository(ProjectEntity).findOneBy({ tenantId, id, deletedAt: IsNull() });
+  public find(tenantId: string, id: string): Promise<ProjectEntity | null> {
+    return this.projects.findOneBy({ tenantId, id, deletedAt: IsNull() });
   }
 
   public list(tenantId: string, page: PageQuery): Promise<[ProjectEntity[], number]> {

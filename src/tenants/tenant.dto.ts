@@ -6,12 +6,12 @@ import {
   IsBoolean,
   IsNotEmptyObject,
   IsObject,
-  IsOptional,
   IsString,
   Length,
   Matches,
   ValidateNested,
 } from 'class-validator';
+import { IfPresent } from '../http/optional';
 import { exampleUser, NewAccountDto, toUser, UserDto } from '../users/user.dto';
 import type { UserEntity } from '../users/user.entity';
 import type { TenantEntity } from './tenant.entity';
@@ -28,7 +28,7 @@ function RegistryPrefixes(): PropertyDecorator {
         description:
           "Repository prefixes for which this tenant's builds may use the operator's registry credentials; none by default",
       }),
-      IsOptional(),
+      IfPresent(),
       IsArray({ message: 'must be a list' }),
       ArrayMaxSize(100, { message: 'must have at most 100 entries' }),
       IsString({ each: true, message: 'must be a list of strings' }),
@@ -61,7 +61,7 @@ export class CreateTenantDto {
 @ApiSchema({ name: 'UpdateTenantRequest' })
 export class UpdateTenantDto {
   @ApiPropertyOptional({ example: true, description: 'Nobody of a disabled tenant can sign in or refresh a token' })
-  @IsOptional()
+  @IfPresent()
   @IsBoolean({ message: 'must be true or false' })
   public disabled?: boolean;
 

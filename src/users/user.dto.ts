@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { IsBoolean, IsEmail, IsIn, IsString, Length, MaxLength } from 'class-validator';
 import { permissionsOf, type Role, roles } from '../access/permission';
+import { IfPresent } from '../http/optional';
 import type { UserEntity } from './user.entity';
 
 /** What every new account needs. */
@@ -31,12 +32,12 @@ export class CreateUserDto extends NewAccountDto {
 @ApiSchema({ name: 'UpdateUserRequest' })
 export class UpdateUserDto {
   @ApiPropertyOptional({ enum: roles, example: 'admin' })
-  @IsOptional()
+  @IfPresent()
   @IsIn(roles, { message: `must be one of ${roles.join(', ')}` })
   public role?: Role;
 
   @ApiPropertyOptional({ example: false, description: 'A disabled user cannot sign in or refresh a token' })
-  @IsOptional()
+  @IfPresent()
   @IsBoolean({ message: 'must be true or false' })
   public disabled?: boolean;
 }

@@ -14,6 +14,9 @@ export interface BuildRow {
   readonly status: BuildStatus;
 }
 
+/** Columns of the row; times and the error follow from the status. */
+export type BuildWishes = Readonly<Record<string, unknown>> & { readonly status?: BuildStatus };
+
 const ended: readonly BuildStatus[] = ['success', 'failed', 'cancelled'];
 
 /** Makes a build by SQL in any status, with its log, as if a worker had brought it there. */
@@ -25,11 +28,7 @@ export class BuildFactory {
     private readonly values: Readonly<Record<string, unknown>>,
   ) {}
 
-  public static from(
-    api: Api,
-    project: Pick<ProjectRow, 'id' | 'tenant_id'>,
-    values: Readonly<Record<string, unknown>> & { readonly status?: BuildStatus } = {},
-  ): BuildFactory {
+  public static from(api: Api, project: Pick<ProjectRow, 'id' | 'tenant_id'>, values: BuildWishes = {}): BuildFactory {
     const { status = 'queued' } = values;
     const now = new Date();
     return new BuildFactory(api, {

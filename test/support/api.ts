@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Client, types } from 'pg';
+import { Pool, types } from 'pg';
 import { type Permission, permissions } from '../../src/access/permission';
 import { createApp } from '../../src/app';
 import { parseEnv } from '../../src/config/env';
@@ -34,7 +34,7 @@ export class Api {
     public readonly app: NestExpressApplication,
     public readonly port: number,
     /** As PostgreSQL's administrator, beside the application. */
-    public readonly database: Client,
+    private readonly database: Pool,
     private readonly postgres: TestPostgres,
     private readonly dataDir: string,
   ) {}
@@ -55,8 +55,7 @@ export class Api {
     const app = await createApp(env, createLogger(env.LOG_LEVEL));
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
-    const database = new Client({ connectionString: postgres.adminUrl });
-    await database.connect();
+    const database = new Pool({ connectionString: postgres.adminUrl, max: 4 });
     return new Api(app, port, database, postgres, dataDir);
   }
 
