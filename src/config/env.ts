@@ -67,6 +67,10 @@ const schema = z
       )
       .default(['https', 'ssh']),
     GIT_ALLOWED_FILE_ROOT: absolutePath.optional(),
+    BUILD_EGRESS_ALLOW: commaList
+      .transform((values) => values.map((value) => value.toLowerCase()))
+      .refine((values) => values.every((value) => /^[^\s/@]+:\d{1,5}$/.test(value)), 'must list host:port')
+      .default([]),
     ALLOWED_ORIGINS: origins.default([]),
     REGISTRY_AUTH_FILE: absolutePath.optional(),
     REGISTRY_INSECURE: commaList.default([]),

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { refNameProblem } from '../projects/git-policy';
 import { GitCommand } from './git-command';
 import { causeOf } from './git-failure';
 import { fetchedRef, GitFetch } from './git-fetch';
+import { hasCode } from './error-code';
 import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
 import { BuildFailure, type BuildOutput } from './image-builder';
 import type { RunProcess } from './run-process';
@@ -51,10 +53,23 @@ export class GitCheckout {
     const { launch, retryDelaysMs = [2_000, 8_000] } = this.options;
     const problem = refNameProblem(request.branch);
     if (problem !== null) throw new BuildFailure(`The branch or tag "${request.branch}" is refused: it ${problem}.`);
-    const remote = admitRemote(request.repositoryUrl, this.options);
+    const remote = await this.admit(request.repositoryUrl, retryDelaysMs, signal);
     const git = new GitCommand(launch, request.dir, remote, output, signal);
     const fetch = new GitFetch(git, remote, output, signal, retryDelaysMs);
     return new Checkout(request, remote, git, fetch).run();
+  }
+
+  /** A resolver that cannot answer for the moment is asked again, like a server that cannot be reached. */
+  private async admit(url: string, retryDelaysMs: readonly number[], signal: AbortSignal): Promise<GitRemote> {
+    for (const delay of retryDelaysMs) {
+      try {
+        return await admitRemote(url, this.options);
+      } catch (error) {
+        if (!(error instanceof BuildFailure) || !hasCode(error.cause, 'EAI_AGAIN')) throw error;
+        await sleep(delay, undefined, { signal });
+      }
+    }
+    return admitRemote(url, this.options);
   }
 }
 

@@ -1,3 +1,4 @@
+import { isIP, isIPv6 } from 'node:net';
 import type { GitRemote } from './git-remote';
 import type { BuildOutput } from './image-builder';
 import type { RunProcess } from './run-process';
@@ -54,8 +55,26 @@ const ssh = [
   '-o ForwardAgent=no -o ClearAllForwardings=yes -o PermitLocalCommand=no',
 ].join(' ');
 
-function environment(protocol: string): Record<string, string> {
-  const entries = Object.entries(settings).flatMap(([key, value], index): [string, string][] => [
+/** Leads each protocol to the server's address, whatever its name resolves to by now. */
+function pinned({ protocol, server }: GitRemote): { settings: Record<string, string>; ssh: string } {
+  if (server === null || isIP(server.host) !== 0) return { settings: {}, ssh };
+  const { host, port, address } = server;
+  const literal = isIPv6(address) ? `[${address}]` : address;
+  switch (protocol) {
+    case 'ssh':
+      return { settings: {}, ssh: `${ssh} -o HostName=${address} -o HostKeyAlias=${host}` };
+    case 'git':
+      // Its URL has the address already.
+      return { settings: {}, ssh };
+    default:
+      return { settings: { 'http.curloptResolve': `${host}:${port}:${literal}` }, ssh };
+  }
+}
+
+function environment(remote: GitRemote): Record<string, string> {
+  const pins = pinned(remote);
+  const all = { ...settings, ...pins.settings };
+  const entries = Object.entries(all).flatMap(([key, value], index): [string, string][] => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
   ]);
@@ -66,11 +85,11 @@ function environment(protocol: string): Record<string, string> {
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
-    GIT_ALLOW_PROTOCOL: protocol,
+    GIT_ALLOW_PROTOCOL: remote.protocol,
     GIT_TERMINAL_PROMPT: '0',
-    GIT_SSH_COMMAND: ssh,
+    GIT_SSH_COMMAND: pins.ssh,
     GIT_LFS_SKIP_SMUDGE: '1',
-    GIT_CONFIG_COUNT: String(Object.keys(settings).length),
+    GIT_CONFIG_COUNT: String(Object.keys(all).length),
     ...Object.fromEntries(entries),
   };
 }
@@ -95,7 +114,7 @@ export class GitCommand {
     private readonly output: BuildOutput,
     private readonly signal: AbortSignal,
   ) {
-    this.env = environment(remote.protocol);
+    this.env = environment(remote);
     const [userInfo = ''] = /(?<=^\w+:\/\/)[^/@]+(?=@)/.exec(remote.url) ?? [];
     this.mask = new SecretMask([userInfo, ...userInfo.split(':')]);
   }

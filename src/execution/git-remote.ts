@@ -8,10 +8,13 @@ import {
   withoutCredentials,
 } from '../projects/git-policy';
 import { BuildFailure } from './image-builder';
+import { publicAddressesOf } from './public-address';
 
 export interface GitRemotePolicy extends GitPolicy {
   /** Where the commands that we launch see `allowedFileRoot`; by default at the same path. */
   readonly fileRootInside?: string;
+  /** `host:port` of each server that may be asked although its address is private. */
+  readonly allowedPrivateHosts?: readonly string[];
 }
 
 /** A repository that may be fetched from. */
@@ -23,13 +26,19 @@ export interface GitRemote {
   readonly protocol: string;
   /** Of a file: its path as launched commands see it. */
   readonly path: string | null;
+  /** The server, and the one address by which it may be reached; null for a file and for a server that is trusted. */
+  readonly server: { readonly host: string; readonly port: number; readonly address: string } | null;
 }
+
+// `https://user@host:port/path` or `user@host:path`.
+const serverPattern = /^(?:\w+:\/\/)?(?:[^/@]*@)?(\[[^\]]+\]|[^/:]+)(?::(\d{1,5})(?=\/))?/;
+const usualPorts: Readonly<Record<string, number>> = { https: 443, http: 80, ssh: 22, git: 9418 };
 
 /**
  * Decides whether a build may fetch from a repository now; what held when its project was saved may hold no longer.
  * @throws BuildFailure that says why it may not.
  */
-export function admitRemote(repositoryUrl: string, policy: GitRemotePolicy): GitRemote {
+export async function admitRemote(repositoryUrl: string, policy: GitRemotePolicy): Promise<GitRemote> {
   const shownUrl = withoutCredentials(repositoryUrl);
   const problem = repositoryUrlProblem(repositoryUrl, policy);
   const address = parseRepositoryUrl(repositoryUrl);
@@ -37,9 +46,36 @@ export function admitRemote(repositoryUrl: string, policy: GitRemotePolicy): Git
     throw new BuildFailure(`The repository URL ${shownUrl} is refused: it ${problem ?? 'cannot be read'}.`);
   }
   const { protocol, filePath } = address;
-  if (filePath === null) return { url: repositoryUrl, shownUrl, protocol, path: null };
+  if (filePath === null) {
+    const server = await admitServer({ url: repositoryUrl, shownUrl, protocol }, policy.allowedPrivateHosts ?? []);
+    // This protocol alone has no setting that leads a name to an address.
+    const url =
+      protocol === 'git' && server !== null ? repositoryUrl.replace(server.host, server.address) : repositoryUrl;
+    return { url, shownUrl, protocol, path: null, server };
+  }
   const inside = insidePath(filePath, policy);
-  return { url: pathToFileURL(inside).href, shownUrl, protocol, path: inside };
+  return { url: pathToFileURL(inside).href, shownUrl, protocol, path: inside, server: null };
+}
+
+/** Resolves the server's name once and for all: an answer that changes later leads nowhere (DNS rebinding). */
+async function admitServer(
+  { url, shownUrl, protocol }: Pick<GitRemote, 'url' | 'shownUrl' | 'protocol'>,
+  allowedPrivateHosts: readonly string[],
+): Promise<GitRemote['server']> {
+  const [, host = '', givenPort] = serverPattern.exec(url) ?? [];
+  const port = givenPort === undefined ? (usualPorts[protocol] ?? 0) : Number(givenPort);
+  if (allowedPrivateHosts.includes(`${host}:${port}`.toLowerCase())) return null;
+  const bare = host.replace(/^\[|\]$/g, '');
+  const addresses = await publicAddressesOf(bare).catch((error: unknown) => {
+    throw new BuildFailure(`Cannot reach ${shownUrl}: there is no address for the host ${host}.`, { cause: error });
+  });
+  const [address] = addresses;
+  if (address === undefined) {
+    throw new BuildFailure(
+      `The host ${host} of the repository has a private address; the operator can allow it with BUILD_EGRESS_ALLOW=${host}:${port}.`,
+    );
+  }
+  return { host: bare, port, address };
 }
 
 function insidePath(filePath: string, { allowedFileRoot = '', fileRootInside }: GitRemotePolicy): string {

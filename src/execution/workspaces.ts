@@ -52,6 +52,7 @@ export class Workspaces {
     const git = new GitCheckout({
       launch: view.run('host'),
       allowedProtocols,
+      allowedPrivateHosts: this.env.BUILD_EGRESS_ALLOW,
       allowedFileRoot: root,
       ...(root === undefined ? {} : { fileRootInside: view.inside(root) }),
     });

@@ -38,6 +38,7 @@ export class GitCheckoutBench {
     };
     const git = new GitCheckout({
       ...{ launch, allowedProtocols: ['http'], allowedFileRoot: tmpdir(), retryDelaysMs: [50, 50] },
+      allowedPrivateHosts: URL.canParse(repositoryUrl) ? [new URL(repositoryUrl).host] : [],
       ...this.options,
     });
     const output = {
