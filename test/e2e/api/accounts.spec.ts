@@ -1,0 +1,355 @@
+import { randomUUID } from 'node:crypto';
+import type { ProjectDto, ProjectListDto } from '../../../src/projects/project.dto';
+import type { CreatedTenantDto, TenantDto, TenantListDto } from '../../../src/tenants/tenant.dto';
+import type { UserDto, UserListDto } from '../../../src/users/user.dto';
+import { password } from '../../factories/user.factory';
+import { World } from '../../factories/world';
+import { Api } from '../../support/api';
+import type { Answer, Caller } from '../../support/caller';
+
+let api: Api;
+let world: World;
+let caller: Caller;
+let platform: Caller;
+
+beforeAll(async () => {
+  api = await Api.start();
+  world = await World.make(api);
+  ({ caller } = world);
+  platform = world.with('tenant:create', 'tenant:list', 'tenant:update');
+});
+
+afterAll(async () => {
+  await api.stop();
+});
+
+const address = (): string => `${randomUUID()}@example.com`;
+const fields = (answer: Answer): string[] => Object.keys(answer.error.details ?? {});
+
+describe('projects', () => {
+  const project = (changes: object = {}): object => ({
+    name: `project ${randomUUID()}`,
+    repository_url: 'https://git.example.com/team/app.git',
+    ...changes,
+  });
+
+  it('are created with the defaults', async () => {
+    const created = (await caller.post<ProjectDto>('/projects', project({ name: 'hello' }))).expect(201);
+    expect(created).toEqual({
+      id: expect.any(String) as string,
+      name: 'hello',
+      repository_url: 'https://git.example.com/team/app.git',
+      default_branch: 'main',
+      dockerfile_path: 'Dockerfile',
+      context_path: '.',
+      image_repository: null,
+      build_timeout_seconds: 3600,
+      auto_start: false,
+      build_args: {},
+      created_at: expect.any(String) as string,
+      updated_at: expect.any(String) as string,
+    });
+    expect((await caller.get(`/projects/${created.id}`)).expect(200)).toEqual(created);
+  });
+
+  it('are changed field by field', async () => {
+    const created = (await caller.post<ProjectDto>('/projects', project())).expect(201);
+    const change = {
+      name: `renamed ${randomUUID()}`,
+      repository_url: 'ssh://git@git.example.com/team/other.git',
+      default_branch: 'develop',
+      dockerfile_path: 'docker/Dockerfile',
+      context_path: 'src',
+      image_repository: 'registry.example.com:5000/team/app',
+      build_timeout_seconds: 60,
+      auto_start: true,
+      build_args: { A: 'b' },
+    };
+    let expected: object = created;
+    for (const [name, value] of Object.entries(change)) {
+      const changed = (await caller.patch<ProjectDto>(`/projects/${created.id}`, { [name]: value })).expect(200);
+      expected = { ...expected, [name]: value, updated_at: changed.updated_at };
+      expect(changed).toEqual(expected);
+    }
+    const back = await caller.patch<ProjectDto>(`/projects/${created.id}`, { image_repository: null });
+    expect(back.expect(200).image_repository).toBeNull();
+  });
+
+  it('stay as they are when nothing is changed', async () => {
+    const created = (await caller.post<ProjectDto>('/projects', project())).expect(201);
+    const same = await caller.patch(`/projects/${created.id}`, { tenant_id: randomUUID(), id: randomUUID() });
+    expect(same.expect(200)).toEqual(created);
+  });
+
+  it('are listed newest first, by pages', async () => {
+    const own = await World.make(api);
+    for (const name of ['b', 'c']) (await own.caller.post('/projects', project({ name }))).expect(201);
+    const first = (await own.caller.get<ProjectListDto>('/projects?limit=2')).expect(200);
+    expect(first.projects.map(({ name }) => name)).toEqual(['c', 'b']);
+    expect(first).toMatchObject({ total_count: 3, page: 1, limit: 2, has_more: true });
+    const second = (await own.caller.get<ProjectListDto>('/projects?limit=2&page=2')).expect(200);
+    expect(second).toMatchObject({ projects: [{ id: own.project.id }], has_more: false });
+    const far = await own.caller.get<ProjectListDto>('/projects?page=9007199254740991&limit=100');
+    expect(far.expect(200).projects).toEqual([]);
+  });
+
+  it('have a name of their own in a tenant, whatever its case, until they are deleted', async () => {
+    const name = `Taken ${randomUUID()}`;
+    const first = (await caller.post<ProjectDto>('/projects', project({ name }))).expect(201);
+    const again = await caller.post('/projects', project({ name: name.toUpperCase() }));
+    expect([again.status, fields(again)]).toEqual([409, ['name']]);
+    expect((await caller.patch(`/projects/${world.project.id}`, { name })).status).toBe(409);
+    (await (await World.make(api)).caller.post('/projects', project({ name }))).expect(201);
+    (await caller.delete(`/projects/${first.id}`)).expect(204);
+    (await caller.post('/projects', project({ name }))).expect(201);
+  });
+
+  it('are gone with all of their builds when they are deleted', async () => {
+    const own = await World.make(api);
+    const builds = [
+      await own.build(),
+      await own.build({ status: 'in_progress' }),
+      await own.build({ status: 'success' }),
+    ];
+    (await own.caller.delete(`/projects/${own.project.id}`)).expect(204);
+    expect((await own.caller.get(`/projects/${own.project.id}`)).status).toBe(404);
+    expect((await own.caller.delete(`/projects/${own.project.id}`)).status).toBe(404);
+    for (const { id } of builds) expect((await own.caller.get(`/builds/${id}`)).status).toBe(404);
+    const rows = await api.sql<{ status: string }>('SELECT status FROM builds WHERE project_id = $1', [own.project.id]);
+    expect(rows.map(({ status }) => status).sort()).toEqual(['cancelled', 'queued', 'success']);
+  });
+
+  it.each<[string, unknown]>([
+    ['name', ''],
+    ['name', 'x'.repeat(101)],
+    ['name', null],
+    ['repository_url', 'x'],
+    ['repository_url', '/srv/git/app.git'],
+    ['repository_url', 'file:///srv/git/app.git'],
+    ['repository_url', 'http://git.example.com/app.git'],
+    ['repository_url', 'ext::sh -c id'],
+    ['repository_url', '--upload-pack=id'],
+    ['repository_url', 'https://git.example.com/app.git\n'],
+    ['repository_url', `https://git.example.com/${'x'.repeat(2048)}`],
+    ['default_branch', '-x'],
+    ['default_branch', null],
+    ['dockerfile_path', '/etc/passwd'],
+    ['dockerfile_path', '../Dockerfile'],
+    ['dockerfile_path', ''],
+    ['context_path', 'a/../../b'],
+    ['context_path', 'a\\b'],
+    ['image_repository', ''],
+    ['image_repository', 'app'],
+    ['image_repository', 'registry.example.com/app:latest'],
+    ['image_repository', 'registry.example.com/App'],
+    ['image_repository', 'https://registry.example.com/app'],
+    ['image_repository', 5],
+    ['build_timeout_seconds', 0],
+    ['build_timeout_seconds', 86_401],
+    ['build_timeout_seconds', 1.5],
+    ['build_timeout_seconds', '60'],
+    ['build_timeout_seconds', null],
+    ['auto_start', 'true'],
+    ['auto_start', 1],
+    ['auto_start', null],
+    ['build_args', null],
+    ['build_args', { 'A-B': 'x' }],
+  ])('refuse %s = %j on creation and on change', async (name, value) => {
+    const created = await caller.post('/projects', project({ [name]: value }));
+    expect([created.status, fields(created)]).toEqual([400, [name]]);
+    const changed = await caller.patch(`/projects/${world.project.id}`, { [name]: value });
+    expect([changed.status, fields(changed)]).toEqual([400, [name]]);
+  });
+});
+
+describe('users', () => {
+  const user = (changes: object = {}): object => ({
+    email: address(),
+    password,
+    name: 'Ada',
+    role: 'developer',
+    ...changes,
+  });
+  const make = async (changes: object = {}): Promise<UserDto> =>
+    (await caller.post<UserDto>('/users', user(changes))).expect(201);
+
+  it('are created in the tenant of the caller, and can sign in', async () => {
+    const email = address();
+    const created = await make({ email, tenant_id: randomUUID(), platform_admin: true });
+    expect(created).toMatchObject({
+      email,
+      name: 'Ada',
+      role: 'developer',
+      tenant_id: world.tenantId,
+      platform_admin: false,
+      disabled: false,
+    });
+    const pair = await api.anonymous.post('/auth/login', { email, password });
+    expect(pair.expect(200)).toMatchObject({ user: { id: created.id } });
+  });
+
+  it('are listed oldest first, by pages', async () => {
+    const own = await World.make(api);
+    const emails = [address(), address(), address()];
+    for (const email of emails) (await own.caller.post('/users', user({ email }))).expect(201);
+    const { users, ...rest } = (await own.caller.get<UserListDto>('/users?limit=2')).expect(200);
+    expect(users.map(({ email }) => email)).toEqual(emails.slice(0, 2));
+    expect(rest).toEqual({ total_count: 3, page: 1, limit: 2, has_more: true });
+  });
+
+  it('have an address of their own over all tenants, whatever its case', async () => {
+    const email = address();
+    await make({ email });
+    const other = await World.make(api);
+    for (const somebody of [caller, other.caller]) {
+      const answer = await somebody.post('/users', user({ email: email.toUpperCase() }));
+      expect([answer.status, fields(answer)]).toEqual([409, ['email']]);
+    }
+  });
+
+  it('change their role, are disabled and enabled again', async () => {
+    const { id, email } = await make();
+    expect((await caller.patch<UserDto>(`/users/${id}`, { role: 'viewer' })).expect(200).permissions).not.toContain(
+      'build:create',
+    );
+    expect((await caller.patch<UserDto>(`/users/${id}`, { disabled: true })).expect(200).disabled).toBe(true);
+    expect((await api.anonymous.post('/auth/login', { email, password })).status).toBe(401);
+    const enabled = (await caller.patch<UserDto>(`/users/${id}`, { disabled: false })).expect(200);
+    expect(enabled).toMatchObject({ disabled: false, role: 'viewer' });
+    (await api.anonymous.post('/auth/login', { email, password })).expect(200);
+    expect((await caller.patch<UserDto>(`/users/${id}`, { email: address() })).expect(200).email).toBe(email);
+  });
+
+  it('cannot change themselves', async () => {
+    const { id } = await make({ role: 'admin' });
+    const self = api.as({ userId: id, tenantId: world.tenantId });
+    expect((await self.patch(`/users/${id}`, { role: 'viewer' })).status).toBe(409);
+    expect((await self.patch(`/users/${id}`, { disabled: true })).status).toBe(409);
+  });
+
+  it.each<[string, unknown]>([
+    ['email', 'x'],
+    ['email', `${'x'.repeat(250)}@example.com`],
+    ['email', null],
+    ['email', ['a@example.com']],
+    ['password', 'too short'],
+    ['password', 'x'.repeat(257)],
+    ['password', 123_456_789_012],
+    ['name', ''],
+    ['name', 'x'.repeat(201)],
+    ['role', 'owner'],
+    ['role', null],
+    ['role', ['admin']],
+  ])('refuse %s = %j', async (name, value) => {
+    const answer = await caller.post('/users', user({ [name]: value }));
+    expect([answer.status, fields(answer)]).toEqual([400, [name]]);
+  });
+
+  it.each<[string, unknown]>([
+    ['role', null],
+    ['role', 'owner'],
+    ['disabled', null],
+    ['disabled', 'false'],
+    ['disabled', 0],
+  ])('refuse a change of %s to %j', async (name, value) => {
+    const { id } = await make({ role: 'viewer' });
+    await api.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [id]);
+    const answer = await caller.patch(`/users/${id}`, { [name]: value });
+    expect([answer.status, fields(answer)]).toEqual([400, [name]]);
+    const [row] = await api.sql('SELECT role, disabled_at IS NULL AS enabled FROM users WHERE id = $1', [id]);
+    expect(row).toEqual({ role: 'viewer', enabled: false });
+  });
+});
+
+describe('tenants', () => {
+  const tenant = (changes: object = {}): object => ({
+    name: `tenant ${randomUUID()}`,
+    admin: { email: address(), password, name: 'Ada' },
+    ...changes,
+  });
+
+  it('are created with their first admin, who can sign in and has only that tenant', async () => {
+    const email = address();
+    const created = (
+      await platform.post<CreatedTenantDto>('/tenants', tenant({ admin: { email, password, name: 'Ada' } }))
+    ).expect(201);
+    expect(created).toMatchObject({
+      registry_prefixes: [],
+      disabled: false,
+      admin: { email, role: 'admin', tenant_id: created.id, platform_admin: false },
+    });
+    (await api.anonymous.post('/auth/login', { email, password })).expect(200);
+  });
+
+  it('come with their admin or not at all', async () => {
+    const { email } = (await caller.post<UserDto>('/users', { email: address(), password, name: 'A', role: 'viewer' }))
+      .body;
+    const name = `tenant ${randomUUID()}`;
+    const taken = await platform.post('/tenants', tenant({ name, admin: { email, password, name: 'Ada' } }));
+    expect(taken.status).toBe(409);
+    (await platform.post('/tenants', tenant({ name }))).expect(201);
+    const again = await platform.post('/tenants', tenant({ name: name.toUpperCase() }));
+    expect([again.status, fields(again)]).toEqual([409, ['name']]);
+  });
+
+  it('are listed with all others', async () => {
+    const { name } = (await platform.post<TenantDto>('/tenants', tenant())).body;
+    const list = (await platform.get<TenantListDto>('/tenants?limit=100')).expect(200);
+    expect(list.tenants.map((one) => one.name)).toContain(name);
+    expect(list.total_count).toBe(list.tenants.length);
+  });
+
+  it('are disabled, with all of their users, and enabled again', async () => {
+    const email = address();
+    const { id } = (await platform.post<TenantDto>('/tenants', tenant({ admin: { email, password, name: 'Ada' } })))
+      .body;
+    const login = (): Promise<Answer> => api.anonymous.post('/auth/login', { email, password });
+    expect((await platform.patch<TenantDto>(`/tenants/${id}`, { disabled: true })).expect(200).disabled).toBe(true);
+    expect((await login()).status).toBe(401);
+    expect((await platform.patch<TenantDto>(`/tenants/${id}`, {})).expect(200).disabled).toBe(true);
+    expect((await platform.patch<TenantDto>(`/tenants/${id}`, { disabled: false })).expect(200).disabled).toBe(false);
+    expect((await login()).status).toBe(200);
+  });
+
+  it('are granted registry prefixes', async () => {
+    const { id } = (await platform.post<TenantDto>('/tenants', tenant())).body;
+    const prefixes = ['registry.example.com/team', 'registry.example.com:5000'];
+    const changed = await platform.patch<TenantDto>(`/tenants/${id}`, { registry_prefixes: prefixes });
+    expect(changed.expect(200).registry_prefixes).toEqual(prefixes);
+  });
+
+  it('cannot be disabled by themselves, and an unknown one is 404', async () => {
+    expect((await platform.patch(`/tenants/${world.tenantId}`, { disabled: true })).status).toBe(409);
+    expect((await platform.patch(`/tenants/${randomUUID()}`, { disabled: true })).status).toBe(404);
+    expect((await platform.patch(`/tenants/${randomUUID()}`, {})).status).toBe(404);
+  });
+
+  it.each<[string, object]>([
+    ['name', { name: '' }],
+    ['name', { name: 'x'.repeat(201) }],
+    ['admin', { admin: undefined }],
+    ['admin', { admin: 'Ada' }],
+    ['admin', { admin: [] }],
+    ['admin', { admin: {} }],
+    ['admin.email', { admin: { email: 'x', password, name: 'Ada' } }],
+    ['admin.password', { admin: { email: 'a@example.com', password: 'short', name: 'Ada' } }],
+    ['registry_prefixes', { registry_prefixes: null }],
+    ['registry_prefixes', { registry_prefixes: 'registry.example.com' }],
+    ['registry_prefixes', { registry_prefixes: [5] }],
+    ['registry_prefixes', { registry_prefixes: ['https://registry.example.com'] }],
+    ['registry_prefixes', { registry_prefixes: Array.from({ length: 101 }, () => 'a.example.com') }],
+  ])('refuse a bad %s: %j', async (name, changes) => {
+    const answer = await platform.post('/tenants', tenant(changes));
+    expect(answer.status).toBe(400);
+    expect(fields(answer)).toContain(name);
+  });
+
+  it.each([{ registry_prefixes: null }, { disabled: null }, { disabled: 'no' }])(
+    'refuse the change %j',
+    async (change) => {
+      const { id } = (await platform.post<TenantDto>('/tenants', tenant())).body;
+      const answer = await platform.patch(`/tenants/${id}`, change);
+      expect([answer.status, fields(answer)]).toEqual([400, Object.keys(change)]);
+    },
+  );
+});
