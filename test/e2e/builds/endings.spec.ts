@@ -1,12 +1,11 @@
-import { randomInt } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildDto, BuildListDto } from '../../../src/builds/build.dto';
 import type { ProjectDto } from '../../../src/projects/project.dto';
 import { BuildRepository } from '../../support/build-repository';
-import { processesWith } from '../../support/engine/processes';
 import { Service } from '../../support/service';
+import { StubbornStep } from '../../support/stubborn-step';
 import { Tenant } from '../../support/tenant';
 import { waitUntil } from '../../support/wait-until';
 
@@ -14,15 +13,13 @@ import { waitUntil } from '../../support/wait-until';
 const deadWithinMs = 12_000;
 
 const repository = new BuildRepository();
-/** A number of seconds that no other process of this machine sleeps for: by it a RUN step is found in /proc. */
-const nap = `sleep ${randomInt(1_000_000, 2_000_000)}`;
+const stubborn = new StubbornStep(repository);
 let service: Service;
 let tenant: Tenant;
 let project: ProjectDto;
 
 beforeAll(async () => {
   repository.script('main', 'RUN echo fine');
-  repository.script('stubborn', `RUN trap '' TERM; echo armed; while :; do ${nap}; done`);
   service = await Service.startOnServer({ settings: { ...repository.settings, WORKER_SLOTS: '2' } });
   tenant = await Tenant.make(service);
   project = await tenant.project({ repository_url: repository.git.url });
@@ -32,19 +29,6 @@ afterAll(async () => {
   await service.stop();
   repository.remove();
 });
-
-/** Starts a build whose RUN step ends by KILL alone, and waits for that step. */
-async function beginStubborn(): Promise<BuildDto> {
-  const build = await tenant.begin(project, { branch: 'stubborn' });
-  await tenant.line(build.id, 'armed');
-  await waitUntil(() => processesOf(build).length > 0 && processesWith(nap.replace(' ', '\0')).length > 0);
-  return build;
-}
-
-/** The engine's processes name the build; those of its RUN step are known by their nap. */
-function processesOf({ id }: BuildDto): number[] {
-  return [...processesWith(id), ...processesWith(nap), ...processesWith(nap.replace(' ', '\0'))];
-}
 
 function leftOf({ id }: BuildDto): string[] {
   const found = readdirSync(service.dataDir, { recursive: true, encoding: 'utf8' });
@@ -58,12 +42,12 @@ describe('cancelling a build in a RUN step that ignores TERM', () => {
   let closed: { code: number; reason: string };
 
   beforeAll(async () => {
-    build = await beginStubborn();
+    build = await stubborn.begin(tenant, project);
     const client = await tenant.follow(build.id);
     const askedAt = performance.now();
     answer = await tenant.cancel(build.id, 'wrong branch');
     answeredAfterMs = performance.now() - askedAt;
-    await waitUntil(() => processesOf(build).length === 0, deadWithinMs - (performance.now() - askedAt));
+    await waitUntil(() => stubborn.processesOf(build).length === 0, deadWithinMs - (performance.now() - askedAt));
     closed = await client.closed;
   });
 
@@ -95,7 +79,7 @@ describe('cancelling a build in a RUN step that ignores TERM', () => {
 
 describe('deleting a build', () => {
   it('hides it at once, stops it, and purges all of it', async () => {
-    const build = await beginStubborn();
+    const build = await stubborn.begin(tenant, project);
     const client = await tenant.follow(build.id);
     const askedAt = performance.now();
     expect((await tenant.caller.delete(`/builds/${build.id}`)).status).toBe(204);
@@ -112,7 +96,7 @@ describe('deleting a build', () => {
     await expect(tenant.follow(build.id)).rejects.toThrow('404');
     expect(await client.closed).toMatchObject({ code: 4404 });
 
-    await waitUntil(() => processesOf(build).length === 0, deadWithinMs - (performance.now() - askedAt));
+    await waitUntil(() => stubborn.processesOf(build).length === 0, deadWithinMs - (performance.now() - askedAt));
     await expectPurged(build);
   });
 
