@@ -89,7 +89,10 @@ export class BuildQueueRepository {
   }
 
   /** Extends the lease and says whether the build shall go on; null when the lease is lost. */
-  public async renew({ id, token }: Claim, leaseSeconds: number): Promise<{ readonly goesOn: boolean } | null> {
+  public async renew(
+    { id, token }: Pick<Claim, 'id' | 'token'>,
+    leaseSeconds: number,
+  ): Promise<{ readonly goesOn: boolean } | null> {
     const [row] = await query<{ goesOn: boolean }>(
       this.dataSource,
       `UPDATE builds SET lease_expires_at = now() + make_interval(secs => $3)

@@ -26,8 +26,8 @@ export class Lease {
 
   /** @param stop is told once why the build must stop */
   public constructor(
-    private readonly queue: BuildQueueRepository,
-    private readonly claim: Claim,
+    private readonly queue: Pick<BuildQueueRepository, 'renew'>,
+    private readonly claim: Pick<Claim, 'id' | 'token'>,
     private readonly leaseSeconds: number,
     private readonly stop: (reason: BuildStopped) => void,
   ) {
