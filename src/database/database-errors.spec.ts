@@ -3,11 +3,14 @@ import { isDatabaseUnavailable, isUniqueViolation } from './database-errors';
 const withFields = (fields: object): Error => Object.assign(new Error('said the driver'), fields);
 
 describe('isDatabaseUnavailable', () => {
-  it.each(['57P01', '57P03', '53300', '53100', '57014', '55P03', '08006'])('knows the state %s', (code) => {
-    expect(isDatabaseUnavailable(withFields({ code }))).toBe(true);
-  });
+  it.each(['57P01', '57P03', '53300', '53100', '57014', '55P03', '08006', '40001', '40P01'])(
+    'knows the state %s',
+    (code) => {
+      expect(isDatabaseUnavailable(withFields({ code }))).toBe(true);
+    },
+  );
 
-  it.each(['23505', '22P02', '42P01', '40001', '08', ''])('is not misled by the state "%s"', (code) => {
+  it.each(['23505', '22P02', '42P01', '08', ''])('is not misled by the state "%s"', (code) => {
     expect(isDatabaseUnavailable(withFields({ code }))).toBe(false);
   });
 
