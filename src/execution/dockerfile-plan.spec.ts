@@ -72,3 +72,21 @@ describe('what no build can succeed with', () => {
     expect(plan(text).stepCount).toBe(2);
   });
 });
+
+describe('a hostile Dockerfile', () => {
+  it('is refused when its variables grow without end', () => {
+    const doubling = Array.from({ length: 40 }, (_, index) => `ARG a${index + 1}=$a${index}$a${index}\n`).join('');
+    expect(() => plan(`ARG a0=0123456789\n${doubling}FROM x:$a40\n`)).toThrow(
+      /^Dockerfile "Dockerfile": line \d+: its variables make too long a text\.$/,
+    );
+    expect(() => plan(`ARG a=${'x'.repeat(1_000)}\nFROM ${'$a'.repeat(100_000)}\n`)).toThrow('too long a text');
+  });
+
+  it('may chain as many stages as it has room for', () => {
+    const chain = Array.from(
+      { length: 15_000 },
+      (_, index) => `FROM ${index === 0 ? 'scratch' : `s${index - 1}`} AS s${index}`,
+    );
+    expect(plan(chain.join('\n')).stages).toHaveLength(15_000);
+  });
+});

@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { Copy, DockerfileParser, From, Keyword, ModifiableInstruction, Run, type Instruction } from 'dockerfile-ast';
-import { argDefaults, expand, type Variables } from './dockerfile-words';
+import { argDefaults, expand } from './dockerfile-words';
 import { BuildFailure } from './image-builder';
 import { parseImageName, type ImageName } from './image-name';
 
@@ -42,7 +42,6 @@ export interface DockerfileSource {
 }
 
 interface Stage {
-  readonly from: Instruction;
   readonly alias: string | null;
   readonly instructions: Instruction[];
 }
@@ -60,53 +59,29 @@ const platformArgs = Object.entries(platform).flatMap(([part, value]): [string, 
  * @throws BuildFailure with file and line for what no build can succeed with.
  */
 export function planDockerfile(source: DockerfileSource): DockerfilePlan {
-  const fail = (at: Instruction | null, problem: string): never => {
+  const fail: Fail = (at, problem) => {
     const line = at === null ? '' : ` line ${at.getRange().start.line + 1}:`;
     throw new BuildFailure(`Dockerfile "${source.name}":${line} ${problem}.`);
   };
-  const dockerfile = DockerfileParser.parse(source.text);
   const variables = new Map<string, string>(platformArgs);
+  const expanded: Expand = (at, text) => expand(text, variables) ?? fail(at, 'its variables make too long a text');
   const stages: Stage[] = [];
-  for (const instruction of dockerfile.getInstructions()) {
+  for (const instruction of DockerfileParser.parse(source.text).getInstructions()) {
     const keyword = instruction.getKeyword();
-    if (!keywords.has(keyword)) fail(instruction, `unknown instruction "${instruction.getInstruction()}"`);
-    if (keyword !== 'ONBUILD' && (instruction.getArgumentsContent() ?? '') === '')
-      fail(instruction, `${keyword} says nothing`);
-    if (!source.hereDocuments && hasHereDocument(instruction)) {
-      fail(instruction, 'here-documents (<<EOF) need buildah 1.33 or newer on the worker');
+    check(instruction, source, fail);
+    if (keyword === 'FROM') {
+      stages.push({ alias: aliasOf(instruction), instructions: [instruction] });
+    } else if (stages.length > 0) {
+      stages.at(-1)?.instructions.push(instruction);
+    } else if (keyword === 'ARG') {
+      declare(variables, instruction, source.buildArgs, expanded);
+    } else {
+      fail(instruction, `${keyword} stands before the first FROM`);
     }
-    const stage = stages.at(-1);
-    if (keyword === 'FROM')
-      stages.push({ from: instruction, alias: aliasOf(instruction), instructions: [instruction] });
-    else if (stage !== undefined) stage.instructions.push(instruction);
-    else if (keyword === 'ARG') declare(variables, instruction, source.buildArgs);
-    else fail(instruction, `${keyword} stands before the first FROM`);
   }
   if (stages.length === 0) fail(null, 'it has no FROM');
 
-  const needed = new Set<number>();
-  const images = new Map<string, BaseImage>();
-  const need = (index: number): void => {
-    const stage = stages[index];
-    if (stage === undefined || needed.has(index)) return;
-    needed.add(index);
-    for (const { at, written, ofPlatform, mayBeNumber } of references(stage)) {
-      const name = expand(written, variables);
-      const earlier = stages.findLastIndex(
-        ({ alias }, position) =>
-          position < index && (alias === name.toLowerCase() || (mayBeNumber && name === String(position))),
-      );
-      if (earlier >= 0) need(earlier);
-      else if (name !== 'scratch') {
-        const image = parseImageName(name);
-        if (image === null) return fail(at, `"${written}"${name === written ? '' : ` ("${name}")`} names no image`);
-        const wanted = ofPlatform === null ? null : expand(ofPlatform, variables);
-        images.set(image.qualified, { name, image, platform: wanted === platform.PLATFORM ? null : wanted });
-      }
-    }
-  };
-  need(stages.length - 1);
-
+  const { needed, baseImages } = resolve(stages, expanded, fail);
   const planned = stages
     .map(({ instructions }, index) => ({ number: index + 1, steps: instructions.length }))
     .filter((_, index) => needed.has(index));
@@ -114,8 +89,61 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
     stageCount: stages.length,
     stages: planned,
     stepCount: planned.reduce((sum, { steps }) => sum + steps, 0),
-    baseImages: [...images.values()],
+    baseImages,
   };
+}
+
+type Fail = (at: Instruction | null, problem: string) => never;
+type Expand = (at: Instruction, text: string) => string;
+
+function check(instruction: Instruction, { hereDocuments }: DockerfileSource, fail: Fail): void {
+  const keyword = instruction.getKeyword();
+  if (!keywords.has(keyword)) fail(instruction, `unknown instruction "${instruction.getInstruction()}"`);
+  if (keyword !== 'ONBUILD' && (instruction.getArgumentsContent() ?? '') === '') {
+    fail(instruction, `${keyword} says nothing`);
+  }
+  if (!hereDocuments && hasHereDocument(instruction)) {
+    fail(instruction, 'here-documents (<<EOF) need buildah 1.33 or newer on the worker');
+  }
+}
+
+/** Finds the stages, by index, and the images that the last stage needs. */
+function resolve(
+  stages: readonly Stage[],
+  expanded: Expand,
+  fail: Fail,
+): { readonly needed: ReadonlySet<number>; readonly baseImages: readonly BaseImage[] } {
+  const byAlias = new Map<string, number[]>();
+  stages.forEach(({ alias }, index) => {
+    if (alias !== null) byAlias.set(alias, [...(byAlias.get(alias) ?? []), index]);
+  });
+  /** The stage that a name means for the one at `index`, which sees those before it alone; -1 for an image. */
+  const stageBefore = (index: number, name: string, mayBeNumber: boolean): number => {
+    const named = byAlias.get(name.toLowerCase())?.findLast((position) => position < index) ?? -1;
+    const numbered = mayBeNumber && /^\d+$/.test(name) && Number(name) < index ? Number(name) : -1;
+    return Math.max(named, numbered);
+  };
+
+  const needed = new Set([stages.length - 1]);
+  const images: BaseImage[][] = [];
+  // Stages need earlier ones alone: on the way back, all that needs a stage was seen before it.
+  for (const [index, stage] of [...stages.entries()].reverse()) {
+    if (!needed.has(index)) continue;
+    const ofStage: BaseImage[] = [];
+    for (const { at, written, ofPlatform, mayBeNumber } of references(stage)) {
+      const name = expanded(at, written);
+      const earlier = stageBefore(index, name, mayBeNumber);
+      if (earlier >= 0) needed.add(earlier);
+      if (earlier >= 0 || name === 'scratch') continue;
+      const image =
+        parseImageName(name) ?? fail(at, `"${written}"${name === written ? '' : ` ("${name}")`} names no image`);
+      const wanted = ofPlatform === null ? null : expanded(at, ofPlatform);
+      ofStage.push({ name, image, platform: wanted === platform.PLATFORM ? null : wanted });
+    }
+    images.unshift(ofStage);
+  }
+  const byName = new Map(images.flat().map((each) => [each.image.qualified, each]));
+  return { needed, baseImages: [...byName.values()] };
 }
 
 function hasHereDocument(instruction: Instruction): boolean {
@@ -126,11 +154,15 @@ function aliasOf(instruction: Instruction): string | null {
   return /\sas\s+(\S+)$/i.exec(instruction.getArgumentsContent() ?? '')?.[1]?.toLowerCase() ?? null;
 }
 
-function declare(variables: Map<string, string>, arg: Instruction, given: DockerfileSource['buildArgs']): void {
+function declare(
+  variables: Map<string, string>,
+  arg: Instruction,
+  given: DockerfileSource['buildArgs'],
+  expanded: Expand,
+): void {
   for (const [name, value] of argDefaults(arg.getArgumentsContent() ?? '')) {
-    const known: Variables = variables;
     const own = Object.hasOwn(given, name) ? given[name] : undefined;
-    const final = own ?? (value === undefined ? undefined : expand(value, known));
+    const final = own ?? (value === undefined ? undefined : expanded(arg, value));
     if (final !== undefined) variables.set(name, final);
   }
 }
