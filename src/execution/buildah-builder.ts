@@ -1,5 +1,6 @@
+import { Logger } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
-import { lstat, readFile, readdir, rename } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildahPlace, type BuildahTraits } from './buildah-place';
 import { probeBuildah } from './buildah-probe';
@@ -12,6 +13,7 @@ import { keepArchive } from './image-archive';
 import { hasCode } from './error-code';
 import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from './image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
+import { readPlainFile } from './plain-file';
 import { authFor } from './registry-auth';
 import { RegistryClient } from './registry-client';
 import { ScratchDirs } from './scratch-dirs';
@@ -25,7 +27,9 @@ export interface BuildahBuilderOptions {
   readonly insecureRegistries: readonly string[];
 }
 
-const largestDockerfile = 1024 * 1024;
+const largestDockerfile = 256 * 1024;
+const longestDigest = 1024;
+const answerMs = 5_000;
 
 /** One build on its way. */
 interface Job {
@@ -47,7 +51,9 @@ interface Job {
  * `build 2/5` (of all Dockerfile steps that will run) and `publish`.
  */
 export class BuildahBuilder implements ImageBuilder {
+  private readonly logger = new Logger(BuildahBuilder.name);
   private found: Promise<BuildahTraits> | null = null;
+  private answering: Promise<string | null> | null = null;
   private readonly scratch: ScratchDirs;
   private readonly storageRoot: string;
 
@@ -58,7 +64,13 @@ export class BuildahBuilder implements ImageBuilder {
 
   public async check(): Promise<void> {
     await this.traits();
-    if ((await ask(['buildah', '--version']).catch(() => null)) === null) throw new Error('buildah does not answer.');
+    // Health is asked by anybody and often: one process at a time answers all who wait.
+    this.answering ??= ask(['buildah', '--version'], answerMs)
+      .catch(() => null)
+      .finally(() => {
+        this.answering = null;
+      });
+    if ((await this.answering) === null) throw new Error('buildah does not answer.');
   }
 
   /** What does not hold for builds on this host, a sentence each: for the start of the service. */
@@ -84,6 +96,7 @@ export class BuildahBuilder implements ImageBuilder {
       scratchDir: await this.scratch.next(build.buildId),
       readOnly: { checkout: path.resolve(checkoutDir) },
       insecureRegistries: [...new Set([...loopback, ...this.options.insecureRegistries])],
+      signal,
     });
     try {
       const job: Job = { build, place, plan, dockerfile, context, traits, output, signal };
@@ -94,7 +107,7 @@ export class BuildahBuilder implements ImageBuilder {
       output.stepsDone(plan.stepCount + 1);
       return image;
     } finally {
-      await place.close();
+      await this.leave(place, build);
     }
   }
 
@@ -118,6 +131,15 @@ export class BuildahBuilder implements ImageBuilder {
     }
   }
 
+  /** What cannot be removed now is no fault of the build; the next start of a worker tries again. */
+  private async leave(place: BuildahPlace, { buildId }: ImageBuild): Promise<void> {
+    try {
+      await place.close();
+    } catch (error) {
+      this.logger.warn(`The scratch files of build ${buildId} were not removed: ${String(error)}`);
+    }
+  }
+
   private traits(): Promise<BuildahTraits> {
     this.found ??= this.probe();
     return this.found;
@@ -134,12 +156,12 @@ export class BuildahBuilder implements ImageBuilder {
 
   private async plan(build: ImageBuild, dockerfile: string, { version }: BuildahTraits): Promise<DockerfilePlan> {
     const name = build.dockerfilePath;
-    if ((await lstat(dockerfile)).size > largestDockerfile)
-      throw new BuildFailure(`Dockerfile "${name}" exceeds 1 MiB`);
+    const text = await readPlainFile(dockerfile, largestDockerfile);
+    if (text === null) throw new BuildFailure(`Dockerfile "${name}" exceeds ${largestDockerfile / 1024} KiB`);
     const [major = 0, minor = 0] = version;
     return planDockerfile({
       name,
-      text: await readFile(dockerfile, 'utf8'),
+      text,
       buildArgs: build.buildArgs,
       hereDocuments: major > 1 || minor >= 33,
     });
@@ -217,8 +239,8 @@ function targetOf(repository: string, tag: string): ImageName {
 }
 
 async function readSha256(file: string): Promise<string> {
-  const text = (await readFile(file, 'utf8')).trim();
-  const [match] = /^sha256:[0-9a-f]{64}$/.exec(text) ?? [];
+  const text = await readPlainFile(file, longestDigest);
+  const [match] = /^sha256:[0-9a-f]{64}$/.exec(text?.trim() ?? '') ?? [];
   if (match === undefined) throw new Error(`buildah wrote no digest to "${path.basename(file)}".`);
   return match;
 }

@@ -1,6 +1,8 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Cage, CageNetwork, CageView } from './cage';
+import { hasCode } from './error-code';
+import { readPlainFile } from './plain-file';
 import type { RegistryAuth } from './registry-auth';
 import type { RunOptions, RunResult } from './run-process';
 
@@ -24,12 +26,19 @@ export interface PlaceDirs {
   readonly readOnly?: Readonly<Record<string, string>>;
   /** Registries that may speak plain HTTP or show a certificate that nobody signed. */
   readonly insecureRegistries?: readonly string[];
+  /** Ends what opens the place. */
+  readonly signal?: AbortSignal;
 }
+
+const noContainers = '[]';
 
 type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
 
 /**
  * Where the buildah of one build works: a storage and a scratch directory, and nothing else of the host's configuration.
+ *
+ * The scratch directory itself and the files in it are the service's own, so that nothing that builds can put another
+ * thing in their place; the directories below it are the engine's.
  *
  * Every command holds a shared lock on the storage; what clears up after builds that died holds it exclusively. The kernel
  * frees a lock when its process ends, however it ends. What buildah notes of its mounts stays in the scratch directory,
@@ -44,17 +53,19 @@ export class BuildahPlace {
   ) {}
 
   public static async open(cage: Cage, traits: BuildahTraits, dirs: PlaceDirs): Promise<BuildahPlace> {
-    const { storageDir, scratchDir, readOnly = {} } = dirs;
+    const { storageDir, scratchDir, readOnly = {}, signal } = dirs;
     await cage.makeDir(storageDir);
-    await cage.makeDir(scratchDir);
-    const view = cage.view({ writable: { storage: storageDir, scratch: scratchDir }, readOnly });
-    const place = new BuildahPlace(cage, view, traits, dirs);
-    for (const name of ['home', 'tmp', 'run', 'out']) await cage.makeDir(path.join(scratchDir, name));
-    const files = { 'registries.conf': place.registries(), 'storage.conf': place.storage(), 'containers.conf': '' };
-    for (const [name, text] of Object.entries(files))
-      await writeFile(path.join(scratchDir, name), text, { flag: 'wx' });
-    await place.clearStorage();
-    return place;
+    await mkdir(scratchDir);
+    try {
+      const view = cage.view({ writable: { storage: storageDir, scratch: scratchDir }, readOnly });
+      const place = new BuildahPlace(cage, view, traits, dirs);
+      await place.furnish();
+      await place.clearStorage(signal);
+      return place;
+    } catch (error) {
+      await cage.removeDir(scratchDir);
+      throw error;
+    }
   }
 
   /** The path by which buildah reaches a file of the host. */
@@ -91,13 +102,32 @@ export class BuildahPlace {
     await this.cage.removeDir(this.dirs.scratchDir);
   }
 
+  /** Whatever the service's own umask is, the engine can read what it needs. */
+  private async furnish(): Promise<void> {
+    const { scratchDir } = this.dirs;
+    await chmod(scratchDir, 0o755);
+    for (const name of ['home', 'tmp', 'run', 'out']) await this.cage.makeDir(path.join(scratchDir, name));
+    const files = { 'registries.conf': this.registries(), 'storage.conf': this.storage(), 'containers.conf': '' };
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(path.join(scratchDir, name), text, { flag: 'wx' });
+      await chmod(path.join(scratchDir, name), 0o644);
+    }
+  }
+
   /** Removes the working containers of builds that died; while another build uses the storage, they stay until the next. */
-  private async clearStorage(): Promise<void> {
+  private async clearStorage(signal: AbortSignal | undefined): Promise<void> {
+    if (await this.hasContainers()) await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal });
+  }
+
+  /** Looks without the engine, which takes its time: most builds find none. */
+  private async hasContainers(): Promise<boolean> {
     const driver = this.traits.storage[1] ?? 'overlay';
     const list = path.join(this.dirs.storageDir, `${driver}-containers`, 'containers.json');
-    const containers = await readFile(list, 'utf8').catch(() => '[]');
-    if (containers.trim() === '[]') return;
-    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], {});
+    try {
+      return (await readPlainFile(list, noContainers.length + 1))?.trim() !== noContainers;
+    } catch (error) {
+      return !hasCode(error, 'ENOENT');
+    }
   }
 
   private locked(

@@ -9,11 +9,15 @@ export interface CageIdentity {
 /** Where the tools of the host are found: a fixed list, because the first process of a cage is root. */
 export const toolPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Runs a short command of the host and returns what it printed on stdout; null when it failed. */
-export async function ask(command: readonly [string, ...string[]]): Promise<string | null> {
+/**
+ * Runs a short command of the host and returns what it printed on stdout; null when it failed.
+ * @throws Error when it cannot be started, or has not ended in time.
+ */
+export async function ask(command: readonly [string, ...string[]], timeoutMs = 60_000): Promise<string | null> {
   const lines: string[] = [];
   const { exitCode } = await runProcess(command, {
     env: { PATH: toolPath, LC_ALL: 'C' },
+    signal: AbortSignal.timeout(timeoutMs),
     onLine: ({ stream, text }) => {
       if (stream === 'stdout') lines.push(text);
     },

@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lchown, mkdir, realpath, rm } from 'node:fs/promises';
+import { lchown, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
 import { networkSlots, type Egress } from './cage-network';
 import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
 import { isWithin } from './is-within';
+import { removeTree } from './remove-tree';
 import { reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from './run-process';
 import type { SecretMask } from './secret-mask';
@@ -95,15 +96,13 @@ export class Cage {
 
   /** Removes a directory with all that commands left in it, whichever subordinate user owns it. */
   public async removeDir(directory: string): Promise<void> {
-    try {
-      await rm(directory, { recursive: true, force: true });
-    } catch {
-      const view = this.view({ writable: { gone: directory } });
-      await view.run('host')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
-        env: { PATH: toolPath },
-      });
-      await rm(directory, { recursive: true, force: true });
-    }
+    if ((await removeTree(directory)) === null) return;
+    const view = this.view({ writable: { gone: directory } });
+    await view.run('host')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
+      env: {},
+    });
+    const complaint = await removeTree(directory);
+    if (complaint !== null) throw new Error(complaint);
   }
 
   private who(): Promise<CageIdentity> {
@@ -114,9 +113,12 @@ export class Cage {
     return this.identity;
   }
 
-  /** Tries the ways out that fit this host, once. */
+  /** Tries the ways out that fit this host, until one answer is found. */
   private findEgress(): Promise<{ readonly kind: Egress; readonly missing: string | null }> {
-    this.egress ??= this.tryEgress();
+    this.egress ??= this.tryEgress().catch((error: unknown) => {
+      this.egress = null;
+      throw error;
+    });
     return this.egress;
   }
 

@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { constants, copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { hasCode } from './error-code';
+import { openPlainFile } from './plain-file';
 
 /**
  * Moves the engine's archive to its place, whole or not at all, also from one file system to another. It is then the
  * service's own file and is on the disk.
+ * @throws Error when what the engine left under this name is no plain file.
  */
 export async function keepArchive(from: string, to: string): Promise<void> {
   const directory = path.dirname(to);
@@ -16,12 +20,10 @@ export async function keepArchive(from: string, to: string): Promise<void> {
       await rename(from, part);
     } catch (error) {
       if (!hasCode(error, 'EXDEV')) throw error;
-      await copyFile(from, part, constants.COPYFILE_FICLONE);
+      await copy(from, part);
     }
-    // What an engine leaves under this name may be a link to somewhere else: that is not followed.
-    const file = await open(part, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await openPlainFile(part);
     try {
-      if (!(await file.stat()).isFile()) throw new Error('The engine wrote no image archive.');
       if (process.geteuid?.() === 0) await file.chown(0, process.getegid?.() ?? 0);
       await file.chmod(0o640);
       await file.sync();
@@ -32,6 +34,11 @@ export async function keepArchive(from: string, to: string): Promise<void> {
   } finally {
     await rm(part, { force: true });
   }
-  const parent = await open(directory, constants.O_RDONLY);
+  const parent = await open(directory);
   await parent.sync().finally(() => parent.close());
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  const source = await openPlainFile(from);
+  await pipeline(source.createReadStream(), createWriteStream(to, { flags: 'wx' }));
 }
