@@ -26,6 +26,8 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   private readonly runs = new Map<string, Run>();
   private claiming: Promise<void> | undefined;
   private isAwake = false;
+  private isPrepared = false;
+  private toldProblem: string | undefined;
   private isStopping = false;
   private poll: NodeJS.Timeout | undefined;
   private unsubscribe: () => void = () => undefined;
@@ -39,11 +41,10 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly notifications: Notifications,
   ) {}
 
-  /** Builds wait until this host is tidy; nothing else does. */
+  /** Only builds wait until this host is ready for them; the start does not. */
   public onApplicationBootstrap(): void {
     if (!this.env.ROLES.includes('worker')) return;
-    this.isAwake = true;
-    this.claiming = this.tidy().finally(this.onClaimed);
+    this.wake();
     this.unsubscribe = this.notifications.subscribe((wake) => {
       if (wake.kind === 'queue') this.wake();
       else if (wake.kind === 'control') void this.runs.get(wake.buildId)?.check();
@@ -58,25 +59,30 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   public async beforeApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.poll);
-    this.unsubscribe();
     await this.claiming;
     const all = Promise.all([...this.runs.values()].map(({ ended }) => ended));
     const grace = sleep(this.env.SHUTDOWN_GRACE_SECONDS * 1000, undefined, { ref: false });
     await Promise.race([all, grace]);
     for (const run of this.runs.values()) run.fail('worker shut down');
     await all;
+    this.unsubscribe();
   }
 
-  /** An engine that does not answer yet is no reason not to start: readiness tells of it, and builds say why they fail. */
-  private async tidy(): Promise<void> {
+  /** Whether this host can build and is tidy. Until then it claims nothing: another worker may, and readiness says why. */
+  private async isFit(): Promise<boolean> {
+    if (this.isPrepared) return true;
     try {
       await this.builder.check();
       for (const gap of await this.builder.describe()) this.logger.warn(gap);
       await this.workspaces.sweep();
       await this.builder.sweep();
+      this.isPrepared = true;
     } catch (error) {
-      this.logger.warn(`This worker cannot build yet: ${error instanceof Error ? error.message : String(error)}`);
+      const problem = error instanceof Error ? error.message : String(error);
+      if (problem !== this.toldProblem) this.logger.warn(`This worker cannot build yet: ${problem}`);
+      this.toldProblem = problem;
     }
+    return this.isPrepared;
   }
 
   private resync(): void {
@@ -99,7 +105,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     while (this.isAwake && !this.isStopping) {
       this.isAwake = false;
       try {
-        while (this.hasRoom() && (await this.claimOne()));
+        while (this.hasRoom() && (await this.isFit()) && (await this.claimOne()));
       } catch (error) {
         this.logger.warn(`No build could be claimed: ${error instanceof Error ? error.message : String(error)}`);
       }
