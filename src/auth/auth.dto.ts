@@ -6,12 +6,12 @@ const exampleRefreshToken = 'Zk3kQm0v1TnTKZ2Qz8d0sCwXJ9b6mH4yq1uEo7rWc5A';
 
 @ApiSchema({ name: 'LoginRequest' })
 export class LoginDto {
-  @ApiProperty({ format: 'email', example: 'ada@example.com' })
+  @ApiProperty({ format: 'email', minLength: 1, maxLength: 254, example: 'ada@example.com' })
   @IsString({ message: 'must be a string' })
   @Length(1, 254, { message: 'must have 1 to 254 characters' })
   public email!: string;
 
-  @ApiProperty({ format: 'password', example: 'correct horse battery staple' })
+  @ApiProperty({ format: 'password', minLength: 1, maxLength: 256, example: 'correct horse battery staple' })
   @IsString({ message: 'must be a string' })
   @Length(1, 256, { message: 'must have 1 to 256 characters' })
   public password!: string;
@@ -19,7 +19,12 @@ export class LoginDto {
 
 @ApiSchema({ name: 'RefreshRequest' })
 export class RefreshDto {
-  @ApiProperty({ description: 'The refresh token of the last sign-in or refresh', example: exampleRefreshToken })
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 256,
+    description: 'The refresh token of the last sign-in or refresh',
+    example: exampleRefreshToken,
+  })
   @IsString({ message: 'must be a string' })
   @Length(1, 256, { message: 'must have 1 to 256 characters' })
   public refresh_token!: string;

@@ -36,8 +36,10 @@ function onConnect(request: IncomingMessage, socket: Duplex): void {
 }
 
 function onExpectation(request: IncomingMessage, response: ServerResponse): void {
-  const body = errorBody(417, 'Nothing but 100-continue can be expected of this service', traceIdOf(request.headers));
-  response.writeHead(417, { 'Content-Type': jsonType, Connection: 'close' }).end(JSON.stringify(body));
+  const message = 'Nothing but 100-continue can be expected of this service';
+  const body = JSON.stringify(errorBody(417, message, traceIdOf(request.headers)));
+  const headers = { 'Content-Type': jsonType, 'Content-Length': Buffer.byteLength(body), Connection: 'close' };
+  response.writeHead(417, headers).end(body);
 }
 
 /** Gives requests that Node refuses by itself, before any route sees them, the same envelope as all others. */

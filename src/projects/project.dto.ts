@@ -32,13 +32,25 @@ function Text(least: number, most: number): PropertyDecorator {
 
 /** What may be given on creation and changed later; `undefined` keeps the value, or takes the default. */
 class ProjectSettingsDto {
-  @ApiPropertyOptional({ example: 'Dockerfile', default: 'Dockerfile', description: 'Path of the Dockerfile' })
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: 500,
+    example: 'Dockerfile',
+    default: 'Dockerfile',
+    description: 'Path of the Dockerfile',
+  })
   @IfPresent()
   @Checked(repositoryPathProblem)
   @Text(1, 500)
   public dockerfile_path?: string;
 
-  @ApiPropertyOptional({ example: '.', default: '.', description: 'Directory of the repository that is the context' })
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: 500,
+    example: '.',
+    default: '.',
+    description: 'Directory of the repository that is the context',
+  })
   @IfPresent()
   @Checked(repositoryPathProblem)
   @Text(1, 500)
@@ -47,6 +59,8 @@ class ProjectSettingsDto {
   @ApiPropertyOptional({
     type: 'string',
     nullable: true,
+    minLength: 1,
+    maxLength: 255,
     example: 'registry.example.com/team/app',
     description: 'Where to push the image, without a tag; null: it is kept as an OCI archive',
   })
@@ -77,11 +91,11 @@ export class CreateProjectDto extends ProjectSettingsDto {
   @Text(1, 100)
   public name!: string;
 
-  @ApiProperty({ maxLength: 2048, example: 'https://github.com/example/hello.git' })
+  @ApiProperty({ minLength: 1, maxLength: 2048, example: 'https://github.com/example/hello.git' })
   @Text(1, 2048)
   public repository_url!: string;
 
-  @ApiPropertyOptional({ maxLength: 255, default: 'main', example: 'main' })
+  @ApiPropertyOptional({ minLength: 1, maxLength: 255, default: 'main', example: 'main' })
   @IfPresent()
   @Checked(refNameProblem)
   @Text(1, 255)
@@ -95,12 +109,12 @@ export class UpdateProjectDto extends ProjectSettingsDto {
   @Text(1, 100)
   public name?: string;
 
-  @ApiPropertyOptional({ maxLength: 2048 })
+  @ApiPropertyOptional({ minLength: 1, maxLength: 2048 })
   @IfPresent()
   @Text(1, 2048)
   public repository_url?: string;
 
-  @ApiPropertyOptional({ maxLength: 255 })
+  @ApiPropertyOptional({ minLength: 1, maxLength: 255 })
   @IfPresent()
   @Checked(refNameProblem)
   @Text(1, 255)

@@ -23,7 +23,9 @@ function RegistryPrefixes(): PropertyDecorator {
   return (target, property) => {
     for (const decorate of [
       ApiPropertyOptional({
-        type: [String],
+        type: 'array',
+        maxItems: 100,
+        items: { type: 'string', minLength: 1, maxLength: 255 },
         example: ['registry.example.com/team'],
         description:
           "Repository prefixes for which this tenant's builds may use the operator's registry credentials; none by default",

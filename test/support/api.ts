@@ -56,6 +56,8 @@ export class Api {
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
     const database = new Pool({ connectionString: postgres.adminUrl, max: 4 });
+    // Its connections may still be closing when the database is dropped.
+    database.on('error', () => undefined);
     return new Api(app, port, database, postgres, dataDir);
   }
 

@@ -1,8 +1,10 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { isTree, type Tree } from './document';
 
 const ajv = addFormats(new Ajv({ strict: true, allErrors: true }));
+
+const compiled = new WeakMap<Tree, ValidateFunction>();
 
 /** What OpenAPI says beside a schema, and what no validation needs. */
 const annotations = new Set(['example', 'nullable']);
@@ -31,7 +33,8 @@ function propertiesOf(value: unknown): Tree {
 
 /** What is wrong with a value by a schema of OpenAPI 3.0, its references resolved; empty when nothing is. */
 export function problemsBy(schema: Tree, value: unknown): string[] {
-  const validate = ajv.compile(jsonSchema(schema) as object);
+  const validate = compiled.get(schema) ?? ajv.compile(jsonSchema(schema) as object);
+  compiled.set(schema, validate);
   validate(value);
   return (validate.errors ?? []).map(({ instancePath, message }: ErrorObject) => `${instancePath} ${message ?? ''}`);
 }
