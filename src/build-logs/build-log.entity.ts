@@ -27,6 +27,13 @@ export class BuildLogEntity {
   @Column('timestamptz', { name: 'closed_at', nullable: true })
   public closedAt!: Date | null;
 
+  /** The chunks before this line have been joined to large ones. */
+  @Column('integer', { name: 'compacted_lines', default: 0 })
+  public compactedLines!: number;
+
+  @Column('timestamptz', { name: 'compacted_at', nullable: true })
+  public compactedAt!: Date | null;
+
   @Column('timestamptz', { name: 'deleted_at', nullable: true })
   public deletedAt!: Date | null;
 }

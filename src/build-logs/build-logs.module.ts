@@ -10,6 +10,7 @@ import { LogPublisher } from './log-publisher';
 import { LogStreamDoor } from './log-stream.door';
 import { LogStreamGateway } from './log-stream.gateway';
 import { LOG_STREAM_OPTIONS, logStreamOptions } from './log-stream-options';
+import { LogUpkeepRepository } from './log-upkeep.repository';
 import { LogWriters } from './log-writers';
 
 /** Keeps every line of every build, and serves them by page and live. */
@@ -19,6 +20,7 @@ import { LogWriters } from './log-writers';
   providers: [
     BuildLogsRepository,
     BuildLogsService,
+    LogUpkeepRepository,
     LogPublisher,
     LogWriters,
     LogHub,
@@ -26,6 +28,6 @@ import { LogWriters } from './log-writers';
     LogStreamGateway,
     { provide: LOG_STREAM_OPTIONS, useValue: logStreamOptions },
   ],
-  exports: [BuildLogsRepository, LogPublisher, LogWriters],
+  exports: [BuildLogsRepository, LogUpkeepRepository, LogPublisher, LogWriters],
 })
 export class BuildLogsModule {}
