@@ -13,6 +13,7 @@ import { noStore } from './http/no-store.middleware';
 import { requestLog } from './http/request-log';
 import { trace } from './http/trace.middleware';
 import { requireHost } from './http/require-host.middleware';
+import { takeUndecodablePath } from './http/undecodable-path.middleware';
 import { failed, unmatched } from './http/unmatched';
 import { UpgradeAdapter } from './http/upgrade.adapter';
 
@@ -30,7 +31,7 @@ export async function createApp(env: Env, logger: Logger): Promise<NestExpressAp
   app.disable('x-powered-by');
   app.set('etag', false);
   app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
-  app.use(trace, requestLog(logger), requireHost);
+  app.use(trace, requestLog(logger), requireHost, takeUndecodablePath);
   app.use('/api/v1', noStore);
   app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));
 

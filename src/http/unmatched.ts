@@ -38,7 +38,7 @@ export function unmatched(document: OpenAPIObject): RequestHandler {
   };
 }
 
-/** Answers errors of Express itself, outside every route: a path that cannot be decoded, for one. */
+/** Answers errors outside every route, such as a request without Host. */
 export const failed: ErrorRequestHandler = (error: unknown, request, response, next) => {
   if (response.headersSent) next(error);
   else send(response, error, request.traceId);

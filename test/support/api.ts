@@ -72,6 +72,11 @@ export class Api {
     await rm(this.dataDir, { recursive: true, force: true });
   }
 
+  /** Takes the database away from under the application. */
+  public dropDatabase(): Promise<void> {
+    return this.postgres.stop();
+  }
+
   /** Rows of a statement that a test sends past the application. */
   public async sql<Row extends object>(statement: string, values: unknown[] = []): Promise<Row[]> {
     const { rows } = await this.database.query<Row>(statement, values);

@@ -122,7 +122,7 @@ describe('what the document says of a field, the service holds', () => {
         .filter((operation) => parametersOf(operation, 'path').length > 0)
         .flatMap((operation) =>
           ['%', '%f', '%zz', '%ff', '%c0%af', '%ed%a0%80'].map(
-            (id) => [`${operation.id} ${id}`, () => client.send(operation, { id })] as const,
+            (id) => [`${operation.id} ${id}`, () => client.send(operation, { id }), 'id'] as const,
           ),
         ),
     );

@@ -64,8 +64,8 @@ describe('the envelope of an error (8)', () => {
     ['PATCH', '/builds/x/start', 405],
     ['GET', '/nothing', 404],
     ['GET', '/builds/x/y/z', 404],
-    ['GET', '/builds/%ff', 400],
-    ['GET', '/builds/%', 400],
+    ['GET', '/nothing/%ff', 404],
+    ['PUT', '/builds/%', 405],
   ])('is there as well where no route is: %s %s is %d', async (method, path, status) => {
     const answer = await caller.send(method, path);
     expect(answer.status).toBe(status);
@@ -138,6 +138,8 @@ describe('the order of checks is 401, 403, 400, 404, 409 (7)', () => {
   it('a bad id and a bad query come after the permission as well', async () => {
     expect((await api.anonymous.get('/builds/x')).status).toBe(401);
     expect((await world.with('build:list').get('/builds/x')).status).toBe(403);
+    expect((await api.anonymous.get('/builds/%ff')).status).toBe(401);
+    expect((await world.with('build:list').get('/builds/%ff')).status).toBe(403);
     expect((await api.anonymous.get('/builds?page=x')).status).toBe(401);
     expect((await world.with('build:read').get('/builds?page=x')).status).toBe(403);
   });

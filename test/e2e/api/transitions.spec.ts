@@ -6,6 +6,7 @@ import { Janitor } from '../../../src/maintenance/janitor';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
 import type { Answer } from '../../support/caller';
+import { askUpgrade } from '../../support/upgrade';
 import { waitUntil } from '../../support/wait-until';
 
 let api: Api;
@@ -247,6 +248,9 @@ describe('delete (1)', () => {
     ] as const) {
       expect([path, (await own.caller.send(method, `/builds/${build.id}${path}`)).status]).toEqual([path, 404]);
     }
+    const stream = `/api/v1/builds/${build.id}/logs/stream`;
+    const asked = await askUpgrade(api.port, stream, { Authorization: `Bearer ${own.caller.token ?? ''}` });
+    expect(asked.status).toBe(404);
     const list = (await own.caller.get<BuildListDto>('/builds')).expect(200);
     expect(list).toMatchObject({ builds: [], total_count: 0 });
   });
