@@ -19,11 +19,11 @@ import { UsersModule } from './users/users.module';
 
 @Module({})
 export class AppModule {
-  public static with(env: Env): DynamicModule {
+  public static with(env: Env, stop?: AbortSignal): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        ConfigModule.with(env),
+        ConfigModule.with(env, stop),
         DatabaseModule,
         EventsModule,
         HttpModule,

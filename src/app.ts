@@ -20,9 +20,12 @@ import { UpgradeAdapter } from './http/upgrade.adapter';
 const headersTimeoutMs = 15_000;
 const requestTimeoutMs = 60_000;
 
-/** The whole application, ready to listen. Tests make it by this as well, so that they see what clients see. */
-export async function createApp(env: Env, logger: Logger): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(env), new BareExpressAdapter(), {
+/**
+ * The whole application, ready to listen. Tests make it by this as well, so that they see what clients see.
+ * @param stop gives up what has been started.
+ */
+export async function createApp(env: Env, logger: Logger, stop?: AbortSignal): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(env, stop), new BareExpressAdapter(), {
     logger: new NestPinoLogger(logger),
     bodyParser: false,
     abortOnError: false,
@@ -40,9 +43,15 @@ export async function createApp(env: Env, logger: Logger): Promise<NestExpressAp
   server.requestTimeout = requestTimeoutMs;
   answerClientErrors(server);
 
-  const document = openApiDocument(app, version);
-  serveDocument(app, document);
-  await app.init();
-  app.use(unmatched(document), failed);
-  return app;
+  try {
+    stop?.throwIfAborted();
+    const document = openApiDocument(app, version);
+    serveDocument(app, document);
+    await app.init();
+    app.use(unmatched(document), failed);
+    return app;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
 }

@@ -15,16 +15,17 @@ export class DatabaseServer implements DatabaseAddress {
   /**
    * Takes the operator's server, or starts the embedded one where no address is set, and migrates.
    * @throws StartError with one line that says what is wrong.
+   * @throws the signal's reason after an abort, once nothing runs any more that was started here.
    */
-  public static async open(env: Pick<Env, 'DATABASE_URL' | 'DATA_DIR'>): Promise<DatabaseServer> {
+  public static async open(env: Pick<Env, 'DATABASE_URL' | 'DATA_DIR'>, signal: AbortSignal): Promise<DatabaseServer> {
     const logger = new Logger('Database');
     const server =
       env.DATABASE_URL === undefined
-        ? await startEmbeddedPostgres({ dataDir: env.DATA_DIR, logger })
+        ? await startEmbeddedPostgres({ dataDir: env.DATA_DIR, logger, signal })
         : { url: env.DATABASE_URL, stop: () => Promise.resolve() };
     try {
-      await awaitServer(server.url, logger);
-      const done = await migrate(server.url);
+      await awaitServer(server.url, logger, signal);
+      const done = await migrate(server.url, signal);
       if (done.length > 0) logger.log(`Migrated the database: ${done.join(', ')}`);
     } catch (error) {
       await server.stop();

@@ -1,6 +1,7 @@
 import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ENV, type Env } from '../config/env';
+import { STOP_SIGNAL } from '../config/stop-signal';
 import { DATABASE_ADDRESS, type DatabaseAddress } from './database-address';
 import { DatabaseServer } from './database-server';
 import { dataSourceOptions } from './data-source-options';
@@ -24,7 +25,11 @@ import { Notifications } from './notifications';
     }),
   ],
   providers: [
-    { provide: DatabaseServer, inject: [ENV], useFactory: (env: Env) => DatabaseServer.open(env) },
+    {
+      provide: DatabaseServer,
+      inject: [ENV, STOP_SIGNAL],
+      useFactory: (env: Env, stop: AbortSignal) => DatabaseServer.open(env, stop),
+    },
     { provide: DATABASE_ADDRESS, useExisting: DatabaseServer },
     Notifications,
   ],

@@ -16,6 +16,8 @@ export interface EmbeddedPostgresOptions {
   readonly logger: Pick<Console, 'log' | 'warn' | 'error'>;
   /** Settings of postgresql.conf over our own. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Gives up the start. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running server, which is started again whenever it dies, until it is stopped. */
@@ -50,6 +52,7 @@ const ourSettings = {
  *
  * @throws StartError with one line when it cannot run here, when another process uses `dataDir`, or when the files are
  * another major version's.
+ * @throws the signal's reason after an abort, once nothing runs any more.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const binaries = findBinaries();
@@ -68,7 +71,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       ownerOfFiles: statSync(path.join(home, 'data'), { throwIfNoEntry: false })?.uid,
     });
     await endOrphan(path.join(home, 'data'));
-    const files = await prepareFiles(home, binaries.initdb, account);
+    const files = await prepareFiles(home, binaries.initdb, account, options.signal);
     log = new LogFile(path.join(home, 'log'));
     const socketDirectory = makeSocketDirectory(home, account);
     const settings = { ...ourSettings, ...options.settings };
@@ -76,7 +79,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       { program: binaries.postgres, account, files, socketDirectory, settings, log },
       options.logger,
     );
-    await server.start();
+    await server.start(options.signal);
     let stopped: Promise<void> | undefined;
     return { url: server.url, stop: () => (stopped ??= server.stop().finally(cleanUp)) };
   } catch (error) {

@@ -59,9 +59,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     const earlier = this.pending.get(key);
     const ended = earlier?.kind === 'log' && earlier.ended;
     this.pending.set(key, wake.kind === 'log' ? { ...wake, ended: wake.ended || ended } : wake);
-    this.flushing ??= this.flush().finally(() => {
-      this.flushing = undefined;
-    });
+    this.startFlush();
   }
 
   public async onApplicationShutdown(): Promise<void> {
@@ -78,6 +76,14 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
         this.logger.error(error, `A listener of the wake "${wake.kind}" failed`);
       }
     }
+  }
+
+  /** What was announced while the last flush was coming to its end is not forgotten. */
+  private startFlush(): void {
+    this.flushing ??= this.flush().finally(() => {
+      this.flushing = undefined;
+      if (this.pending.size > 0 && !this.stopped()) this.startFlush();
+    });
   }
 
   private async flush(): Promise<void> {

@@ -13,11 +13,16 @@ const unfinished = 'unfinished-';
  * Makes the server's files in `home/data` if there are none, and gives those that there are to its account.
  * @throws StartError with one line when they are another major version's.
  */
-export async function prepareFiles(home: string, initdb: string, account: ChosenAccount): Promise<string> {
+export async function prepareFiles(
+  home: string,
+  initdb: string,
+  account: ChosenAccount,
+  signal?: AbortSignal,
+): Promise<string> {
   await sweep(home);
   const files = path.join(home, 'data');
   if (!existsSync(files)) {
-    await create(home, files, initdb, account);
+    await create(home, files, initdb, account, signal);
     return files;
   }
   const version = readFileSync(path.join(files, 'PG_VERSION'), 'utf8').trim();
@@ -39,7 +44,14 @@ async function sweep(home: string): Promise<void> {
   for (const draft of drafts) await run('rm', ['-rf', '--', path.join(home, draft)]).catch(() => undefined);
 }
 
-async function create(home: string, files: string, initdb: string, account: ChosenAccount): Promise<void> {
+async function create(
+  home: string,
+  files: string,
+  initdb: string,
+  account: ChosenAccount,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  signal?.throwIfAborted();
   // Under another name until it is complete, so that an interrupted first start leaves nothing that looks ready.
   const draft = mkdtempSync(path.join(home, unfinished));
   chownSync(draft, account.uid, account.gid);
@@ -55,13 +67,21 @@ async function create(home: string, files: string, initdb: string, account: Chos
     '--data-checksums',
     '--no-instructions',
   ]);
+  const options = { ...account.spawnAs, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } };
+  const running = run(program, args, options);
+  // It removes what it has made, and ends.
+  const stop = (): boolean => running.child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop);
   try {
-    await run(program, args, { ...account.spawnAs, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+    await running;
   } catch (cause) {
+    signal?.throwIfAborted();
     const complaint = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : String(cause);
     throw new StartError(`The embedded PostgreSQL could not make its files: ${complaint}`, {
       cause,
     });
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
   renameSync(draft, files);
 }

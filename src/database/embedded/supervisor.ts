@@ -24,9 +24,12 @@ export class Supervisor {
     return `postgres:///${service}?host=${encodeURIComponent(this.options.socketDirectory)}&user=${service}`;
   }
 
-  /** @throws StartError with one line when the server does not start. */
-  public async start(): Promise<void> {
-    const server = await Postmaster.start(this.options, this.stopping.signal);
+  /**
+   * @param signal gives up the start.
+   * @throws StartError with one line when the server does not start.
+   */
+  public async start(signal: AbortSignal = this.stopping.signal): Promise<void> {
+    const server = await Postmaster.start(this.options, signal);
     this.server = server;
     process.once('exit', this.onExit);
     try {
