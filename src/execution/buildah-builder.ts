@@ -195,6 +195,7 @@ export class BuildahBuilder implements ImageBuilder {
       ],
       { onLine: engineOutput.onLine, signal },
     );
+    await engineOutput.end();
     if (exitCode !== 0) throw engineOutput.failure(exitCode);
     return readSha256(idFile);
   }

@@ -51,6 +51,29 @@ it('parts an unfinished line from the step that follows it', () => {
   expect(lines.slice(2)).toEqual(['INFO build 2/3: no end', 'INFO build 3/3: STEP 3/3: RUN b']);
 });
 
+it.each([
+  ['no endCOMMIT', ['no end', 'COMMIT']],
+  ['no end[2/2] COMMIT', ['no end', '[2/2] COMMIT']],
+])('parts an unfinished last line from the end of the stage: %s', async (line, expected) => {
+  const { lines, output } = read(two, [
+    'STEP 1/3: FROM scratch',
+    'STEP 2/3: RUN a',
+    'STEP 3/3: RUN b',
+    line,
+    '--> 0123',
+  ]);
+  await output.end();
+  expect(lines.slice(3)).toEqual([...expected, '--> 0123'].map((text) => `INFO build 3/3: ${text}`));
+});
+
+it('leaves a line that a RUN ends with COMMIT as it is', async () => {
+  const start = ['STEP 1/3: FROM scratch', 'STEP 2/3: RUN a', 'preCOMMIT', 'STEP 3/3: RUN b'];
+  const { lines, output } = read(two, [...start, 'my COMMIT', 'COMMIT', '--> 0123', 'my COMMIT']);
+  await output.end();
+  const texts = lines.map((line) => line.replace(/^INFO build .\/3: /, ''));
+  expect(texts).toEqual([...start, 'my COMMIT', 'COMMIT', '--> 0123', 'my COMMIT']);
+});
+
 it('takes no step from what a RUN prints, unless it is the very next', () => {
   const { done } = read(two, ['STEP 1/3: FROM scratch', 'STEP 3/3: fake', 'STEP 1/3: fake', '[2/2] STEP 1/3: fake']);
   expect(done).toEqual([0]);

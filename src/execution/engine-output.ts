@@ -9,6 +9,9 @@ const levels: Readonly<Record<string, LogLevel>> = { debug: 'DEBUG', trace: 'DEB
 const engineError = /^Error: (?:building at STEP |creating build container: |committing |.*: no stage or image found)/;
 const stepLine = /^(.*?)((?:\[(\d+)\/\d+\] )?STEP (\d+)\/(\d+): (.*))$/;
 
+/** How buildah marks the end of a stage, behind what a RUN printed without a newline. */
+const unfinishedCommit = /^(.+?)((?:\[\d+\/\d+\] )?COMMIT)$/;
+
 /** Reads a line of the engine as level and message: its own messages carry their level, all else is information. */
 export function readEngineLine(text: string): { readonly level: LogLevel; readonly message: string } {
   const [, level, quoted] = engineMessage.exec(text) ?? [];
@@ -34,13 +37,28 @@ export class EngineOutput {
   private stepName = 'build';
   private lastError = '';
   private startError = '';
+  private held: string | null = null;
 
   public constructor(
     private readonly plan: DockerfilePlan,
     private readonly output: BuildOutput,
   ) {}
 
-  public readonly onLine = ({ text }: OutputLine): void | Promise<void> => {
+  public readonly onLine = (line: OutputLine): void | Promise<void> => {
+    const earlier = this.settle(line.text);
+    return earlier === undefined ? this.read(line.text) : earlier.then(() => this.read(line.text));
+  };
+
+  /** Call it when the engine has ended: no further line decides what the last one was. */
+  public end(): void | Promise<void> {
+    return this.settle('');
+  }
+
+  private read(text: string): void | Promise<void> {
+    if (this.isLastOfStage && unfinishedCommit.test(text)) {
+      this.held = text;
+      return undefined;
+    }
     const [, before = '', marker, stage, step, , instruction = ''] = stepLine.exec(text) ?? [];
     if (marker === undefined || !this.begins(Number(stage ?? 1), Number(step))) return this.write(text);
     // A RUN that ended without a newline shares its last line with the next step's mark.
@@ -50,7 +68,21 @@ export class EngineOutput {
       return this.output.line('INFO', marker, this.stepName);
     };
     return rest === undefined ? start() : rest.then(start);
-  };
+  }
+
+  /**
+   * A last RUN that ended without a newline shares its last line with the engine's `COMMIT`, and a RUN may print such a
+   * line by itself. What follows tells: the engine's own `COMMIT` was in it when the image's id comes next.
+   */
+  private settle(next: string): void | Promise<void> {
+    const { held } = this;
+    if (held === null) return undefined;
+    this.held = null;
+    const [, printed = '', commit = ''] = unfinishedCommit.exec(held) ?? [];
+    if (!next.startsWith('--> ')) return this.write(held);
+    const last = this.write(printed);
+    return last === undefined ? this.write(commit) : last.then(() => this.write(commit));
+  }
 
   /** What to tell the build's owner after the engine ended with an exit code other than 0. */
   public failure(exitCode: number | null): BuildFailure {
@@ -86,6 +118,10 @@ export class EngineOutput {
     this.startError = '';
     this.stepName = `build ${this.done + 1}/${this.plan.stepCount}`;
     this.output.stepsDone(this.done);
+  }
+
+  private get isLastOfStage(): boolean {
+    return this.step === this.plan.stages[this.stageIndex]?.steps;
   }
 
   /** Steps before the current one. A base image's ONBUILD adds steps that the plan cannot know: they do not count. */

@@ -66,3 +66,10 @@ it('lists every secret of the file, also the password inside of the encoded pair
   const file = await write({ auths: { 'reg.test': { auth, identitytoken: 'token' } } });
   expect(await registrySecrets(file)).toEqual(expect.arrayContaining([auth, 'pass:word', 'token']));
 });
+
+it('masks no user name and no address: a log may need these words', async () => {
+  const file = await write({
+    auths: { 'reg.test': { username: 'developer', email: 'a@reg.test', password: 'sesame-123' } },
+  });
+  expect(await registrySecrets(file)).toEqual(['sesame-123']);
+});

@@ -34,12 +34,17 @@ export async function authFor(
   return { auths: Object.fromEntries(entries) };
 }
 
+/** Besides these an entry may have a user name and an address, which are words that a log may need. */
+const secretNames = ['auth', 'password', 'identitytoken', 'registrytoken'];
+
 /** Every secret of the operator's file, for the masking of logs. */
 export async function registrySecrets(authFile: string): Promise<string[]> {
   const { auths } = await readAuthFile(authFile);
   return Object.values(auths).flatMap((entry) => {
     if (typeof entry !== 'object' || entry === null) return [];
-    const values = Object.values(entry).filter((value) => typeof value === 'string');
+    const values = Object.entries(entry).flatMap(([name, value]: [string, unknown]) =>
+      secretNames.includes(name) && typeof value === 'string' ? [value] : [],
+    );
     const decoded = 'auth' in entry ? Buffer.from(String(entry.auth), 'base64').toString() : '';
     return [...values, decoded, decoded.slice(decoded.indexOf(':') + 1)].filter((value) => value !== '');
   });
