@@ -1,16 +1,16 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { DataSource, type EntityManager } from 'typeorm';
+import { LogUpkeepRepository } from '../build-logs/log-upkeep.repository';
 import { query } from '../database/query';
 import { ArtifactStore } from '../execution/artifact-store';
 
 const intervalMs = 10_000;
-const chunksAtOnce = 500;
 const rowsAtOnce = 1_000;
 
 /**
- * Purges, in small batches, what is deleted or too old. One janitor works at a time over all processes, by an advisory
- * lock that ends with its transaction, so a killed one holds nobody up.
+ * Purges, in small batches, what is deleted or too old, and joins the small chunks of closed logs. One janitor works
+ * at a time over all processes, by an advisory lock that ends with its transaction, so a killed one holds nobody up.
  */
 @Injectable()
 export class Janitor {
@@ -19,6 +19,7 @@ export class Janitor {
 
   public constructor(
     private readonly dataSource: DataSource,
+    private readonly logs: LogUpkeepRepository,
     private readonly artifacts: ArtifactStore,
   ) {}
 
@@ -28,6 +29,7 @@ export class Janitor {
     this.isWorking = true;
     try {
       while (await this.alone((manager) => this.purgeBuild(manager)));
+      while (await this.alone(() => this.logs.compactNext()));
       await this.alone((manager) => this.forgetOld(manager));
     } catch (error) {
       this.logger.warn(`Deleted builds could not be purged: ${String(error)}`);
@@ -47,7 +49,7 @@ export class Janitor {
     });
   }
 
-  /** Removes a batch of the lines of one deleted build that no worker holds, and with the last one all the rest of it. */
+  /** Removes a batch of the log of one deleted build that no worker holds, and with the last one all the rest of it. */
   private async purgeBuild(manager: EntityManager): Promise<boolean> {
     const [build] = await query<{ id: string; archive: string | null }>(
       manager,
@@ -55,16 +57,8 @@ export class Janitor {
        WHERE deleted_at IS NOT NULL AND lease_token IS NULL ORDER BY deleted_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
     );
     if (build === undefined) return false;
-    const chunks = await query(
-      manager,
-      `DELETE FROM build_log_chunks WHERE build_id = $1 AND first_line IN (
-         SELECT first_line FROM build_log_chunks WHERE build_id = $1 ORDER BY first_line LIMIT ${chunksAtOnce}
-       ) RETURNING first_line`,
-      [build.id],
-    );
-    if (chunks.length === chunksAtOnce) return true;
+    if (!(await this.logs.purge(manager, build.id))) return true;
     await this.artifacts.remove(build.archive ?? this.artifacts.nameOf(build.id));
-    await query(manager, 'DELETE FROM build_logs WHERE build_id = $1', [build.id]);
     await query(manager, 'DELETE FROM builds WHERE id = $1', [build.id]);
     return true;
   }
