@@ -1,6 +1,6 @@
 import type { Env } from '../config/env';
-import { registrySecrets } from './registry-auth';
-import { SecretMask } from './secret-mask';
+import { registrySecrets } from './buildah/registry-auth';
+import { SecretMask } from './process/secret-mask';
 
 /**
  * Masks what only the operator may know. Builds are not given any of it; this is for what prints it nevertheless.

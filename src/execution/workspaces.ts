@@ -2,10 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import path from 'node:path';
 import { ENV, type Env } from '../config/env';
 import type { Claim } from './build-queue.repository';
-import { Cage } from './cage';
-import { type CheckedOut, GitCheckout } from './git-checkout';
+import { Cage } from './cage/cage';
+import { type CheckedOut, GitCheckout } from './git/git-checkout';
 import type { BuildOutput } from './image-builder';
-import { ScratchDirs } from './scratch-dirs';
+import { ScratchDirs } from './files/scratch-dirs';
 
 /** The directory in which one build has its checkout. */
 export interface Workspace {

@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cage } from '../../src/execution/cage';
-import { keepArchive } from '../../src/execution/image-archive';
+import { Cage } from '../../src/execution/cage/cage';
+import { keepArchive } from '../../src/execution/buildah/image-archive';
 import { buildUser, EngineRoom, shell } from '../support/engine/engine-room';
 
 // What a build can leave behind for the service, which may be root, once it has broken out of its engine.

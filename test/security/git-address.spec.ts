@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { GitCommand } from '../../src/execution/git-command';
-import { runProcess } from '../../src/execution/run-process';
+import { GitCommand } from '../../src/execution/git/git-command';
+import { runProcess } from '../../src/execution/process/run-process';
 import { GitCheckoutBench } from '../e2e/execution/git-checkout-bench';
 import { GitHttpServer } from '../support/git-http-server';
 import { GitRepository } from '../support/git-repository';

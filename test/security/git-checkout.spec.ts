@@ -10,9 +10,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { GitCommand } from '../../src/execution/git-command';
+import { GitCommand } from '../../src/execution/git/git-command';
 import { BuildFailure } from '../../src/execution/image-builder';
-import { runProcess } from '../../src/execution/run-process';
+import { runProcess } from '../../src/execution/process/run-process';
 import { GitCheckoutBench } from '../e2e/execution/git-checkout-bench';
 import { GitHttpServer } from '../support/git-http-server';
 import { GitRepository } from '../support/git-repository';

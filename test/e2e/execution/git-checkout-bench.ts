@@ -6,8 +6,8 @@ import {
   type CheckoutRequest,
   GitCheckout,
   type GitCheckoutOptions,
-} from '../../../src/execution/git-checkout';
-import { type RunProcess, runProcess } from '../../../src/execution/run-process';
+} from '../../../src/execution/git/git-checkout';
+import { type RunProcess, runProcess } from '../../../src/execution/process/run-process';
 
 /** One checkout into a fresh directory, and what was logged and launched. */
 export class GitCheckoutBench {

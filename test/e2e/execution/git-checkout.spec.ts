@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type RunProcess, runProcess } from '../../../src/execution/run-process';
+import { type RunProcess, runProcess } from '../../../src/execution/process/run-process';
 import { GitHttpServer } from '../../support/git-http-server';
 import { GitRepository } from '../../support/git-repository';
 import { GitCheckoutBench } from './git-checkout-bench';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runProcess, type RunOptions } from '../../../src/execution/run-process';
-import { SecretMask } from '../../../src/execution/secret-mask';
+import { runProcess, type RunOptions } from '../../../src/execution/process/run-process';
+import { SecretMask } from '../../../src/execution/process/secret-mask';
 
 const env = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
 

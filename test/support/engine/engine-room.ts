@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { BuildahBuilder, type BuildahBuilderOptions } from '../../../src/execution/buildah-builder';
-import { Cage } from '../../../src/execution/cage';
+import { BuildahBuilder, type BuildahBuilderOptions } from '../../../src/execution/buildah/buildah-builder';
+import { Cage } from '../../../src/execution/cage/cage';
 import type { BuiltImage, ImageBuild } from '../../../src/execution/image-builder';
 import { RecordedOutput } from './recorded-output';
 

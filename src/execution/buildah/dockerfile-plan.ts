@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { Copy, DockerfileParser, From, Keyword, ModifiableInstruction, Run, type Instruction } from 'dockerfile-ast';
 import { argDefaults, expand } from './dockerfile-words';
-import { BuildFailure } from './image-builder';
+import { BuildFailure } from '../image-builder';
 import { parseImageName, type ImageName } from './image-name';
 
 /** A stage that will run. */

@@ -1,4 +1,4 @@
-import { runProcess } from './run-process';
+import { runProcess } from '../process/run-process';
 
 /** Who runs the commands of a cage. */
 export interface CageIdentity {

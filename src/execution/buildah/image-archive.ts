@@ -3,8 +3,8 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { hasCode } from './error-code';
-import { openPlainFile } from './plain-file';
+import { hasCode } from '../files/error-code';
+import { openPlainFile } from '../files/plain-file';
 
 /**
  * Moves the engine's archive to its place, whole or not at all, also from one file system to another. It is then the

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildahPlace } from './buildah-place';
 import { readEngineLine } from './engine-output';
-import { BuildFailure, type BuildOutput } from './image-builder';
+import { BuildFailure, type BuildOutput } from '../image-builder';
 import type { RegistryAuth } from './registry-auth';
 import { readRegistryFailure } from './registry-failure';
 

@@ -1,7 +1,7 @@
-import type { LogLevel } from '../build-logs/log-entry';
+import type { LogLevel } from '../../build-logs/log-entry';
 import type { DockerfilePlan } from './dockerfile-plan';
-import { BuildFailure, type BuildOutput } from './image-builder';
-import type { OutputLine } from './run-process';
+import { BuildFailure, type BuildOutput } from '../image-builder';
+import type { OutputLine } from '../process/run-process';
 
 /** What buildah says of itself, by logrus: `time="…" level=warning msg="…"`. */
 const engineMessage = /^time="[^"]*" level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S*)/;

@@ -1,5 +1,5 @@
 import { planDockerfile, type DockerfilePlan } from './dockerfile-plan';
-import { BuildFailure } from './image-builder';
+import { BuildFailure } from '../image-builder';
 
 const plan = (text: string, buildArgs: Record<string, string> = {}, hereDocuments = true): DockerfilePlan =>
   planDockerfile({ name: 'Dockerfile', text, buildArgs, hereDocuments });

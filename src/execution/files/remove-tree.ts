@@ -1,5 +1,5 @@
-import { toolPath } from './cage-identity';
-import { runProcess } from './run-process';
+import { toolPath } from '../cage/cage-identity';
+import { runProcess } from '../process/run-process';
 
 /** A storage of many layers on a slow disk takes its time. */
 const mostMs = 10 * 60_000;

@@ -1,10 +1,10 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Cage, CageNetwork, CageView } from './cage';
-import { hasCode } from './error-code';
-import { readPlainFile } from './plain-file';
+import type { Cage, CageNetwork, CageView } from '../cage/cage';
+import { hasCode } from '../files/error-code';
+import { readPlainFile } from '../files/plain-file';
 import type { RegistryAuth } from './registry-auth';
-import type { RunOptions, RunResult } from './run-process';
+import type { RunOptions, RunResult } from '../process/run-process';
 
 /** How this host's buildah can be used. */
 export interface BuildahTraits {

@@ -4,19 +4,19 @@ import { readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildahPlace, type BuildahTraits } from './buildah-place';
 import { probeBuildah } from './buildah-probe';
-import type { Cage } from './cage';
-import { ask } from './cage-identity';
+import type { Cage } from '../cage/cage';
+import { ask } from '../cage/cage-identity';
 import { findInCheckout } from './checkout-file';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
-import { hasCode } from './error-code';
-import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from './image-builder';
+import { hasCode } from '../files/error-code';
+import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from '../image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
-import { readPlainFile } from './plain-file';
+import { readPlainFile } from '../files/plain-file';
 import { authFor } from './registry-auth';
 import { RegistryClient } from './registry-client';
-import { ScratchDirs } from './scratch-dirs';
+import { ScratchDirs } from '../files/scratch-dirs';
 
 export interface BuildahBuilderOptions {
   readonly cage: Cage;

@@ -6,8 +6,8 @@ import {
   realRepositoryPath,
   repositoryUrlProblem,
   withoutCredentials,
-} from '../projects/git-policy';
-import { BuildFailure } from './image-builder';
+} from '../../projects/git-policy';
+import { BuildFailure } from '../image-builder';
 import { publicAddressesOf } from './public-address';
 
 export interface GitRemotePolicy extends GitPolicy {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildahPlace, type BuildahTraits } from './buildah-place';
-import type { Cage } from './cage';
-import { ask } from './cage-identity';
+import type { Cage } from '../cage/cage';
+import { ask } from '../cage/cage-identity';
 
 const install = 'install buildah, runc and uidmap (on Debian and Ubuntu "npm run setup" as root does it)';
 

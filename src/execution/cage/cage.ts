@@ -5,11 +5,11 @@ import path from 'node:path';
 import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
 import { networkSlots, type Egress } from './cage-network';
 import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
-import { isWithin } from './is-within';
-import { removeTree } from './remove-tree';
+import { isWithin } from '../files/is-within';
+import { removeTree } from '../files/remove-tree';
 import { reachableResolver } from './resolver';
-import { runProcess, type RunOptions, type RunProcess, type RunResult } from './run-process';
-import type { SecretMask } from './secret-mask';
+import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
+import type { SecretMask } from '../process/secret-mask';
 
 /**
  * `host`: the host's own network, for commands of ours alone that run no code of a repository. `own`: a network namespace

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { BuildFailure } from './image-builder';
-import { isWithin } from './is-within';
+import { BuildFailure } from '../image-builder';
+import { isWithin } from '../files/is-within';
 
 /**
  * Finds a file or directory of a checkout, symbolic links resolved.

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GitCommand, GitResult } from './git-command';
 import { causeOf, meaningOf } from './git-failure';
 import type { GitRemote } from './git-remote';
-import { BuildFailure, type BuildOutput } from './image-builder';
+import { BuildFailure, type BuildOutput } from '../image-builder';
 
 /** Where a fetch leaves what it fetched. */
 export const fetchedRef = 'refs/image-factory/fetched';

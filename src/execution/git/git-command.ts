@@ -1,8 +1,8 @@
 import { isIP, isIPv6 } from 'node:net';
 import type { GitRemote } from './git-remote';
-import type { BuildOutput } from './image-builder';
-import type { RunProcess } from './run-process';
-import { SecretMask } from './secret-mask';
+import type { BuildOutput } from '../image-builder';
+import type { RunProcess } from '../process/run-process';
+import { SecretMask } from '../process/secret-mask';
 
 /** How often a running percentage is shown. */
 const progressMs = 2_000;

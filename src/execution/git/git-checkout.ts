@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { refNameProblem } from '../projects/git-policy';
+import { refNameProblem } from '../../projects/git-policy';
 import { GitCommand } from './git-command';
 import { causeOf } from './git-failure';
 import { fetchedRef, GitFetch } from './git-fetch';
-import { hasCode } from './error-code';
+import { hasCode } from '../files/error-code';
 import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
-import { BuildFailure, type BuildOutput } from './image-builder';
-import type { RunProcess } from './run-process';
+import { BuildFailure, type BuildOutput } from '../image-builder';
+import type { RunProcess } from '../process/run-process';
 
 export interface GitCheckoutOptions extends GitRemotePolicy {
   /**
