@@ -45,18 +45,13 @@ export function refuseUpgrade(
  * unread, so its head is put back in front of the rest, without the offer, and the connection starts anew.
  */
 export function answerWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  if (socket.destroyed) return;
   const lines = [`${request.method ?? 'GET'} ${request.url ?? '/'} HTTP/${request.httpVersion}`];
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
     const name = request.rawHeaders[index] ?? '';
-    const value = request.rawHeaders[index + 1] ?? '';
-    const kept = name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value;
-    if (name.toLowerCase() !== 'upgrade' && kept !== '') lines.push(`${name}: ${kept}`);
+    const isKept = !['connection', 'keep-alive', 'upgrade'].includes(name.toLowerCase());
+    if (isKept) lines.push(`${name}: ${request.rawHeaders[index + 1] ?? ''}`);
   }
   socket.unshift(Buffer.concat([Buffer.from([...lines, '', ''].join('\r\n'), 'latin1'), head]));
   server.emit('connection', socket);
-}
-
-function withoutUpgrade(connection: string): string {
-  const kept = connection.split(',').filter((item) => item.trim().toLowerCase() !== 'upgrade');
-  return kept.join(',').trim();
 }

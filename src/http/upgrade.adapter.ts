@@ -5,6 +5,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Observable } from 'rxjs';
 import type { WebSocket, WebSocketServer } from 'ws';
+import { AnswersUnderWay } from './answers-under-way';
 import { ApiError } from './api-error';
 import { answerWithoutUpgrade, refuseUpgrade } from './upgrade-answer';
 import type { UpgradeDoor } from './upgrade-door';
@@ -17,6 +18,13 @@ const closeGraceMs = 1_000;
 function targetOf(request: IncomingMessage): { pathname: string; query: URLSearchParams } {
   const [pathname = '', ...rest] = (request.url ?? '').split('?');
   return { pathname, query: new URLSearchParams(rest.join('?')) };
+}
+
+/** Where an upgrade was asked for. */
+interface Place {
+  readonly port: number;
+  readonly httpServer: Server;
+  readonly answers: AnswersUnderWay;
 }
 
 /**
@@ -84,20 +92,36 @@ export class UpgradeAdapter extends WsAdapter {
     if (httpServer === undefined) return super.ensureHttpServerExists(port);
     if (this.httpServersRegistry.has(port)) return undefined;
     this.httpServersRegistry.set(port, httpServer);
+    const answers = new AnswersUnderWay(httpServer);
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if (wantsWebSocket(request)) void this.upgrade(port, request, socket, head);
-      else answerWithoutUpgrade(httpServer, request, socket, head);
+      void this.take({ port, httpServer, answers }, request, socket, head);
     };
     httpServer.on('upgrade', listener);
-    this.detach.push(() => httpServer.off('upgrade', listener));
+    this.detach.push(() => {
+      httpServer.off('upgrade', listener);
+      answers.detach();
+    });
     return httpServer;
   }
 
-  private async upgrade(port: number, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  private async take(
+    { port, httpServer, answers }: Place,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
     const onError = (): void => {
       socket.destroy();
     };
     socket.on('error', onError);
+    await answers.finished(socket);
+    if (!wantsWebSocket(request)) {
+      socket.off('error', onError);
+      // Each new start leaves listeners on the connection.
+      answers.end(socket);
+      answerWithoutUpgrade(httpServer, request, socket, head);
+      return;
+    }
     try {
       await this.open(port, request, socket, head);
     } catch (error) {

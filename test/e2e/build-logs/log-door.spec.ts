@@ -287,13 +287,26 @@ describe('requests that offer another upgrade', () => {
     expect(answer.json()).toMatchObject({ code: 'INVALID_REQUEST' });
   });
 
-  it('reads a body that comes along, and the next request on the same connection', async () => {
+  it('reads a body that comes along, answers and closes the connection', async () => {
     const body = JSON.stringify({ a: 'x'.repeat(5000) });
     const headers = handshake({ ...offer, 'Content-Length': String(body.length), 'Content-Type': 'application/json' });
-    const next = `GET /api/v1/builds/x/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`;
+    const next = `GET /api/v1/builds/x/logs HTTP/1.1\r\nHost: x\r\n\r\n`;
     const answer = await rawRequest(app.port, 'POST', '/api/v1/nothing', headers, Buffer.from(body + next));
     expect(answer.status).toBe(404);
-    expect(answer.rest).toMatch(/HTTP\/1\.1 400 /);
+    expect(answer.headers.connection).toBe('close');
+    expect(answer.rest).toBe('');
+  });
+
+  it.each([
+    ['another upgrade', offer, 400],
+    ['a WebSocket', {}, 101],
+  ])('answers %s after what was asked before it on the same connection', async (_, wish, status) => {
+    const lines = Object.entries(handshake(wish)).map(([name, value]) => `${name}: ${value}`);
+    const second = [`GET ${path()} HTTP/1.1`, ...lines, '', ''].join('\r\n');
+    const first = handshake({ Connection: undefined, Upgrade: undefined });
+    const answer = await rawRequest(app.port, 'GET', `/api/v1/builds/${buildId}/logs`, first, Buffer.from(second));
+    expect(answer.status).toBe(200);
+    expect(answer.rest).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 
   it('answers a plain GET of the stream with 400, after 401 and 403', async () => {
