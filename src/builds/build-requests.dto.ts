@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsIn, IsString, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
 import { IfNotNull, IfPresent } from '../http/optional';
-import { PageQuery } from '../http/page-query';
+import { PageQuery } from '../http/page';
 import { isUuid } from '../http/uuid-param';
 import { BuildArgs } from '../projects/build-args';
 import { refNameProblem } from '../projects/git-policy';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { columnsOf } from '../database/columns';
 import { query } from '../database/query';
-import { offsetOf } from '../http/page-query';
+import { offsetOf } from '../http/page';
 import type { ListBuildsQuery } from './build-requests.dto';
 import { type BuildStatus, buildStatuses, retryable, transitions } from './build-state';
 import { BuildEntity } from './build.entity';

@@ -9,7 +9,7 @@ import { Notifications } from '../database/notifications';
 import type { BuildLogAppended } from '../events/build-events';
 import { ApiError } from '../http/api-error';
 import { Idempotency } from '../http/idempotency';
-import { hasMore } from '../http/page-query';
+import { pageOf } from '../http/page';
 import { ProjectsRepository } from '../projects/projects.repository';
 import type { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-requests.dto';
 import type { BuildStatus } from './build-state';
@@ -84,8 +84,7 @@ export class BuildsService {
       this.builds.list(tenantId, request),
       this.builds.count(tenantId, request.project_id, request.status),
     ]);
-    const { page, limit } = request;
-    return { builds: builds.map(toBuild), total_count: total, page, limit, has_more: hasMore(request, total) };
+    return { builds: builds.map(toBuild), ...pageOf(request, total) };
   }
 
   public async get({ tenantId }: Identity, id: string): Promise<BuildDto> {

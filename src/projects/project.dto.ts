@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsBoolean, IsInt, IsString, Length, Max, Min, ValidateBy, type ValidationOptions } from 'class-validator';
+import { examplePage, PageDto } from '../http/page';
 import { IfNotNull, IfPresent } from '../http/optional';
 import { BuildArgs } from './build-args';
 import { refNameProblem } from './git-policy';
@@ -161,21 +162,9 @@ export class ProjectDto {
 }
 
 @ApiSchema({ name: 'ProjectList' })
-export class ProjectListDto {
+export class ProjectListDto extends PageDto {
   @ApiProperty({ type: [ProjectDto] })
   public projects!: ProjectDto[];
-
-  @ApiProperty({ type: 'integer' })
-  public total_count!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public page!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public limit!: number;
-
-  @ApiProperty()
-  public has_more!: boolean;
 }
 
 /** What a document shows of a project. */
@@ -196,10 +185,7 @@ export const exampleProject: ProjectDto = {
 
 export const exampleProjectList: ProjectListDto = {
   projects: [exampleProject],
-  total_count: 1,
-  page: 1,
-  limit: 20,
-  has_more: false,
+  ...examplePage,
 };
 
 export function toProject(project: ProjectEntity): ProjectDto {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, IsNull, Repository } from 'typeorm';
-import { offsetOf, type PageQuery } from '../http/page-query';
+import { offsetOf, type PageQuery } from '../http/page';
 import { ProjectEntity } from './project.entity';
 
 export type NewProject = Omit<ProjectEntity, 'id' | 'createdAt' | 'updatedAt' | 'deletedAt'>;

@@ -3,7 +3,7 @@ import type { Identity } from '../access/identity';
 import { ENV, type Env } from '../config/env';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
-import { hasMore, type PageQuery } from '../http/page-query';
+import { pageOf, type PageQuery } from '../http/page';
 import { repositoryUrlProblem } from './git-policy';
 import {
   type CreateProjectDto,
@@ -49,10 +49,7 @@ export class ProjectsService {
     const [projects, total] = await this.projects.list(tenantId, page);
     return {
       projects: projects.map(toProject),
-      total_count: total,
-      page: page.page,
-      limit: page.limit,
-      has_more: hasMore(page, total),
+      ...pageOf(page, total),
     };
   }
 

@@ -11,6 +11,7 @@ import {
   Matches,
   ValidateNested,
 } from 'class-validator';
+import { examplePage, PageDto } from '../http/page';
 import { IfPresent } from '../http/optional';
 import { exampleUser, NewAccountDto, toUser, UserDto } from '../users/user.dto';
 import type { UserEntity } from '../users/user.entity';
@@ -99,21 +100,9 @@ export class CreatedTenantDto extends TenantDto {
 }
 
 @ApiSchema({ name: 'TenantList' })
-export class TenantListDto {
+export class TenantListDto extends PageDto {
   @ApiProperty({ type: [TenantDto] })
   public tenants!: TenantDto[];
-
-  @ApiProperty({ type: 'integer' })
-  public total_count!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public page!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public limit!: number;
-
-  @ApiProperty()
-  public has_more!: boolean;
 }
 
 /** What a document shows of a tenant. */
@@ -133,10 +122,7 @@ export const exampleCreatedTenant: CreatedTenantDto = {
 
 export const exampleTenantList: TenantListDto = {
   tenants: [exampleTenant],
-  total_count: 1,
-  page: 1,
-  limit: 20,
-  has_more: false,
+  ...examplePage,
 };
 
 export function toCreatedTenant(tenant: TenantEntity, admin: UserEntity): CreatedTenantDto {

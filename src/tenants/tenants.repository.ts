@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
-import { offsetOf, type PageQuery } from '../http/page-query';
+import { offsetOf, type PageQuery } from '../http/page';
 import { TenantEntity } from './tenant.entity';
 
 export type TenantChange = Partial<Pick<TenantEntity, 'disabledAt' | 'registryPrefixes'>>;

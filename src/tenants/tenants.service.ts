@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
-import { hasMore, type PageQuery } from '../http/page-query';
+import { pageOf, type PageQuery } from '../http/page';
 import { UsersService } from '../users/users.service';
 import {
   type CreatedTenantDto,
@@ -48,10 +48,7 @@ export class TenantsService {
     const [tenants, total] = await this.tenants.list(page);
     return {
       tenants: tenants.map(toTenant),
-      total_count: total,
-      page: page.page,
-      limit: page.limit,
-      has_more: hasMore(page, total),
+      ...pageOf(page, total),
     };
   }
 

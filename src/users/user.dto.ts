@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsBoolean, IsEmail, IsIn, IsString, Length, MaxLength } from 'class-validator';
+import { examplePage, PageDto } from '../http/page';
 import { permissionsOf, type Role, roles } from '../access/permission';
 import { IfPresent } from '../http/optional';
 import type { UserEntity } from './user.entity';
@@ -76,21 +77,9 @@ export class UserDto {
 }
 
 @ApiSchema({ name: 'UserList' })
-export class UserListDto {
+export class UserListDto extends PageDto {
   @ApiProperty({ type: [UserDto] })
   public users!: UserDto[];
-
-  @ApiProperty({ type: 'integer' })
-  public total_count!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public page!: number;
-
-  @ApiProperty({ type: 'integer' })
-  public limit!: number;
-
-  @ApiProperty()
-  public has_more!: boolean;
 }
 
 /** What a document shows of a user. */
@@ -109,10 +98,7 @@ export const exampleUser: UserDto = {
 
 export const exampleUserList: UserListDto = {
   users: [exampleUser],
-  total_count: 1,
-  page: 1,
-  limit: 20,
-  has_more: false,
+  ...examplePage,
 };
 
 export function toUser(user: UserEntity): UserDto {

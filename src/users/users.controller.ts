@@ -4,7 +4,7 @@ import { CurrentIdentity } from '../access/current-identity.decorator';
 import type { Identity } from '../access/identity';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
-import { PageQuery } from '../http/page-query';
+import { PageQuery } from '../http/page';
 import { UuidParam } from '../http/uuid-param';
 import { CreateUserDto, exampleUser, exampleUserList, UpdateUserDto, UserDto, UserListDto } from './user.dto';
 import { UsersService } from './users.service';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Raw, Repository } from 'typeorm';
-import { offsetOf, type PageQuery } from '../http/page-query';
+import { offsetOf, type PageQuery } from '../http/page';
 import { UserEntity } from './user.entity';
 
 export type NewUser = Pick<UserEntity, 'tenantId' | 'email' | 'passwordHash' | 'name' | 'role' | 'platformAdmin'>;

@@ -4,7 +4,7 @@ import type { Identity } from '../access/identity';
 import type { Role } from '../access/permission';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
-import { hasMore, type PageQuery } from '../http/page-query';
+import { pageOf, type PageQuery } from '../http/page';
 import { hashPassword } from './password';
 import { type CreateUserDto, type UpdateUserDto, type UserDto, type UserListDto, toUser } from './user.dto';
 import type { UserEntity } from './user.entity';
@@ -45,10 +45,7 @@ export class UsersService {
     const [users, total] = await this.users.list(tenantId, page);
     return {
       users: users.map(toUser),
-      total_count: total,
-      page: page.page,
-      limit: page.limit,
-      has_more: hasMore(page, total),
+      ...pageOf(page, total),
     };
   }
 
