@@ -209,6 +209,7 @@ describe('what a build can be created with', () => {
     ['a text', 'A=1'],
     ['a name that begins with a digit', { '1A': 'x' }],
     ['a name with a dash', { 'A-B': 'x' }],
+    ['a name of 256 characters', { ['A'.repeat(256)]: 'x' }],
     ['an empty name', { '': 'x' }],
     ['a number as value', { A: 1 }],
     ['null as value', { A: null }],
@@ -228,6 +229,7 @@ describe('what a build can be created with', () => {
     ['a value of 4096 bytes', { A: 'ü'.repeat(2048) }],
     ['an empty value and odd characters', { _a: '', B9: '$(id)\n"\\' }],
     ['nothing', {}],
+    ['names that every object has', { hasOwnProperty: 'a', toString: 'b', valueOf: 'c' }],
   ])('build_args with %s are taken (16)', async (_, args) => {
     const answer = await caller.post<{ build_args: unknown }>('/builds', { ...good(), build_args: args });
     expect(JSON.stringify(sorted(answer.expect(201).build_args))).toBe(JSON.stringify(sorted(args)));
