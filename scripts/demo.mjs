@@ -64,7 +64,7 @@ async function demonstrate(folder) {
       const shown = await showBuild(client, project, signal);
       const archive = path.join(folder, `${projectName}.tar`);
       await pipeline(await client.download(`/builds/${shown.id}/image`), createWriteStream(archive));
-      report(origin, shown, path.relative(root, archive));
+      report(shown, path.relative(root, archive));
       return shown;
     });
     if (!once) {
@@ -135,17 +135,17 @@ async function showBuild(client, project, signal) {
   return build;
 }
 
-function report(origin, build, archive) {
+function report(build, archive) {
   const seconds = (Date.parse(build.completed_at) - Date.parse(build.started_at)) / 1000;
   say(`\nBuild #${build.build_number}: ${build.status} in ${seconds.toFixed(1)} s`);
   say(`  Image digest   ${build.image_digest}`);
   say(`  Image archive  ${archive} (see: skopeo inspect "oci-archive:${archive}")`);
-  say(`  Swagger UI     ${origin}/api/docs`);
 }
 
 function tellHowToGoOn(api, { email: user, password }, build) {
   const body = JSON.stringify({ email: user, password });
   const token = `node -pe 'JSON.parse(fs.readFileSync(0)).access_token'`;
+  say(`Swagger UI     ${api.replace(/\/v1$/, '/docs')}`);
   say(`Sign in with   ${user}   ${password}`);
   say('By curl:');
   say(`  TOKEN=$(curl -sS ${api}/auth/login -H 'Content-Type: application/json' -d '${body}' | ${token})`);

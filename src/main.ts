@@ -26,7 +26,8 @@ async function main(): Promise<void> {
   }
   app.enableShutdownHooks([...stopSignals], { useProcessExit: true });
   for (const signal of stopSignals) process.off(signal, stopStarting);
-  logger.info({ url: await app.getUrl(), roles: env.ROLES }, 'Image Factory serves');
+  const url = await app.getUrl();
+  logger.info({ url, roles: env.ROLES }, `Image Factory serves ${url}; its documentation is at ${url}/api/docs`);
 }
 
 main().catch((error: unknown) => {

@@ -6,6 +6,7 @@ import { logEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import { isUniqueViolation } from '../database/database-errors';
 import { Notifications } from '../database/notifications';
+import { transact } from '../database/transact';
 import type { BuildLogAppended } from '../events/build-events';
 import { ApiError } from '../http/api-error';
 import { Idempotency } from '../http/idempotency';
@@ -94,7 +95,7 @@ export class BuildsService {
   }
 
   public async start(identity: Identity, id: string): Promise<BuildDto> {
-    const started = await this.dataSource.transaction((manager) => this.startIn(manager, identity.tenantId, id));
+    const started = await transact(this.dataSource, (manager) => this.startIn(manager, identity.tenantId, id));
     if (started === null) {
       return this.refuse(identity, id, (status) => `Only a queued build can be started; this one is ${status}`);
     }
@@ -105,7 +106,7 @@ export class BuildsService {
   /** Once this returns, no later outcome can replace `cancelled`; the worker ends the process tree and the log. */
   public async cancel(identity: Identity, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
     const text = reason === undefined || reason === '' ? null : reason;
-    const cancelled = await this.dataSource.transaction(async (manager) => {
+    const cancelled = await transact(this.dataSource, async (manager) => {
       const build = await this.builds.cancel(manager, identity.tenantId, id, text);
       if (build === null) return null;
       const asked = logEntry('WARN', text === null ? 'Cancelled by request' : `Cancelled by request: ${text}`);
@@ -127,19 +128,20 @@ export class BuildsService {
   }
 
   public async delete({ tenantId }: Identity, id: string): Promise<void> {
-    const logs = await this.dataSource.transaction((manager) => this.deleteIn(manager, tenantId, { id }));
+    const logs = await transact(this.dataSource, (manager) => this.deleteIn(manager, tenantId, { id }));
     if (logs.length === 0) throw buildNotFound();
     this.announceDeletion(logs);
   }
 
   /** Deletes a project with all of its builds. */
   public async deleteProject({ tenantId }: Identity, projectId: string): Promise<void> {
-    const logs = await this.dataSource.transaction(async (manager) => {
+    const logs = await transact(this.dataSource, async (manager) => {
       // The builds first: everybody locks builds before their project.
       const hidden = await this.deleteIn(manager, tenantId, { projectId });
       if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
         throw new ApiError(404, 'Project not found');
-      // What was created between the two statements.
+      // What was created between the two statements. Who starts one of these now waits for the project, and we for him:
+      // the database ends one of the two, and that one begins anew.
       return [...hidden, ...(await this.deleteIn(manager, tenantId, { projectId }))];
     });
     this.announceDeletion(logs);

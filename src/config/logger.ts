@@ -7,6 +7,11 @@ export function createLogger(level: Env['LOG_LEVEL']): Logger {
   return pino({ level, timestamp: pino.stdTimeFunctions.isoTime });
 }
 
+/** Nest tells of every module and every route at each start; the OpenAPI document does so better. */
+function isInventory(context: unknown): boolean {
+  return ['InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'WebSocketsController'].includes(String(context));
+}
+
 type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** Lets Nest and our own `new Logger(context)` write through pino. */
@@ -14,7 +19,7 @@ export class NestPinoLogger implements LoggerService {
   public constructor(private readonly logger: Logger) {}
 
   public log(message: unknown, ...rest: unknown[]): void {
-    this.write('info', message, rest);
+    this.write(isInventory(rest.at(-1)) ? 'debug' : 'info', message, rest);
   }
 
   public error(message: unknown, ...rest: unknown[]): void {

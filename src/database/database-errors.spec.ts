@@ -1,4 +1,4 @@
-import { isDatabaseUnavailable, isUniqueViolation } from './database-errors';
+import { isDatabaseUnavailable, isDeadlock, isUniqueViolation } from './database-errors';
 
 const withFields = (fields: object): Error => Object.assign(new Error('said the driver'), fields);
 
@@ -42,5 +42,13 @@ describe('isUniqueViolation', () => {
     expect(isUniqueViolation(error, 'users_email_key')).toBe(true);
     expect(isUniqueViolation(error, 'tenants_name_key')).toBe(false);
     expect(isUniqueViolation(withFields({ code: '23503', constraint: 'users_email_key' }))).toBe(false);
+  });
+});
+
+describe('isDeadlock', () => {
+  it('knows what the database gave up for the sake of others, and nothing else', () => {
+    expect(isDeadlock(withFields({ driverError: withFields({ code: '40P01' }) }))).toBe(true);
+    expect(isDeadlock(withFields({ code: '40001' }))).toBe(true);
+    expect(isDeadlock(withFields({ code: '57014' }))).toBe(false);
   });
 });

@@ -59,6 +59,11 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
   );
 }
 
+/** Whether the database gave this transaction up so that others could go on: deadlock, or failed serialization. */
+export function isDeadlock(error: unknown): boolean {
+  return some(error, (each) => ['40P01', '40001'].includes(textOf(each, 'code')));
+}
+
 /** Looks at the error and at those it was made from, by TypeORM (`driverError`) or by us (`cause`). */
 function some(error: unknown, matches: (error: object) => boolean, depth = 0): boolean {
   if (typeof error !== 'object' || error === null || depth > 5) return false;
