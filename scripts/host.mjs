@@ -87,21 +87,24 @@ async function ensurePackages(wanted) {
     throw new Error(`Missing on this host: run "sudo apt-get update && sudo apt-get install -y ${names}".`);
   }
   say(`Installing ${names} (apt-get) …`);
-  await aptGet('update');
-  await aptGet('install', '-y', '--no-install-recommends', ...packages);
+  // Exits 0 when no mirror could be reached, and a list that is there already may do.
+  const { output } = await aptGet('update');
+  const { code, output: complaint } = await aptGet('install', '-y', '--no-install-recommends', ...packages);
+  if (code !== 0) throw new Error(`apt-get could not install ${names}: ${reasonOf(output, complaint)}`);
   const still = missing.filter((each) => isMissing(each)).map((each) => each.package);
   if (still.length > 0) throw new Error(`apt-get installed ${still.join(' ')}, yet its programs are not there.`);
 }
 
 async function aptGet(...args) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l' };
-  const { code, output } = await run('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...args], {
-    quiet: true,
-    env,
-  });
-  if (code === 0) return;
-  const errors = output.split('\n').filter((line) => line.startsWith('E:'));
-  throw new Error(`apt-get ${args[0]} failed: ${oneLine(errors.slice(0, 3).join(' ')) || 'it said nothing.'}`);
+  const options = ['-qq', '-o', 'DPkg::Lock::Timeout=120'];
+  return await run('apt-get', [...options, ...args], { quiet: true, env });
+}
+
+/** Apt's own words: why its lists could not be brought up to date, if so, says more than what they lack. */
+function reasonOf(...outputs) {
+  const said = outputs.flatMap((output) => output.split('\n').filter((line) => /^[EW]: /.test(line)));
+  return oneLine(said.slice(0, 3).join(' ')) || 'it said nothing.';
 }
 
 /** A system user that nobody can log in as, with ids of its own for the users inside of images. */

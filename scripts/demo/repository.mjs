@@ -31,6 +31,9 @@ export async function ensureRepository(directory) {
   if ((await git(directory, 'status', '--porcelain')) !== '') {
     await git(directory, 'commit', '--quiet', '--no-gpg-sign', '--message', 'The hello project');
   }
+  // Builds read it as another user, whatever this person's umask is.
+  const { code, output } = await run('chmod', ['-R', 'a+rX', directory], { quiet: true });
+  if (code !== 0) throw new Error(`The sample project cannot be shown to builds: ${oneLine(output)}`);
 }
 
 /** Runs git apart from this machine's and this person's configuration, and from a git that may have called us. */
