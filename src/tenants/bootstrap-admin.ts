@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
 import { UsersRepository } from '../users/users.repository';
+import { hashPassword } from '../users/password';
 import { UsersService } from '../users/users.service';
 import { TenantsRepository } from './tenants.repository';
 
@@ -28,8 +29,9 @@ export class BootstrapAdmin implements OnApplicationBootstrap {
       await query(manager, `SELECT pg_advisory_xact_lock(hashtext('image-factory bootstrap'))`);
       if (await this.users.existsPlatformAdmin(manager)) return false;
       const tenant = await this.tenants.insert(manager, 'default', []);
+      const passwordHash = await hashPassword(password);
       await this.accounts.open(
-        { tenantId: tenant.id, email, password, name: 'Administrator', role: 'admin', platformAdmin: true },
+        { tenantId: tenant.id, email, passwordHash, name: 'Administrator', role: 'admin', platformAdmin: true },
         manager,
       );
       return true;

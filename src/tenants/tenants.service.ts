@@ -4,6 +4,7 @@ import type { Identity } from '../access/identity';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
+import { hashPassword } from '../users/password';
 import { UsersService } from '../users/users.service';
 import {
   type CreatedTenantDto,
@@ -26,12 +27,14 @@ export class TenantsService {
 
   /** Makes a tenant together with its first admin: both or neither. */
   public async create({ name, admin, registry_prefixes: prefixes = [] }: CreateTenantDto): Promise<CreatedTenantDto> {
+    const { email, password, name: adminName } = admin;
+    // Before the transaction: it takes so long that many at once would keep the connections from everybody else.
+    const passwordHash = await hashPassword(password);
     try {
       return await this.dataSource.transaction(async (manager) => {
         const tenant = await this.tenants.insert(manager, name, prefixes);
-        const { email, password, name: adminName } = admin;
         const user = await this.users.open(
-          { email, password, name: adminName, tenantId: tenant.id, role: 'admin', platformAdmin: false },
+          { email, passwordHash, name: adminName, tenantId: tenant.id, role: 'admin', platformAdmin: false },
           manager,
         );
         return toCreatedTenant(tenant, user);

@@ -1,23 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
-import type { Role } from '../access/permission';
 import { isUniqueViolation } from '../database/database-errors';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
 import { hashPassword } from './password';
 import { type CreateUserDto, type UpdateUserDto, type UserDto, type UserListDto, toUser } from './user.dto';
 import type { UserEntity } from './user.entity';
-import { type UserChange, UsersRepository } from './users.repository';
+import { type NewUser, type UserChange, UsersRepository } from './users.repository';
 
-/** An account to be made, with its password still in clear. */
-export interface Account {
-  readonly tenantId: string;
-  readonly email: string;
-  readonly password: string;
-  readonly name: string;
-  readonly role: Role;
-  readonly platformAdmin: boolean;
+function notFound(): ApiError {
+  return new ApiError(404, 'User not found');
 }
 
 @Injectable()
@@ -25,14 +18,14 @@ export class UsersService {
   public constructor(private readonly users: UsersRepository) {}
 
   public async create({ tenantId }: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
-    return toUser(await this.open({ tenantId, email, password, name, role, platformAdmin: false }));
+    const passwordHash = await hashPassword(password);
+    return toUser(await this.open({ tenantId, email, passwordHash, name, role, platformAdmin: false }));
   }
 
   /** @throws ApiError 409 when the e-mail address has an account already, in whichever tenant. */
-  public async open({ password, ...account }: Account, manager?: EntityManager): Promise<UserEntity> {
-    const passwordHash = await hashPassword(password);
+  public async open(account: NewUser, manager?: EntityManager): Promise<UserEntity> {
     try {
-      return await this.users.insert({ ...account, passwordHash }, manager);
+      return await this.users.insert(account, manager);
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) {
         throw new ApiError(409, 'This e-mail address has an account already', { email: 'is taken' }, { cause: error });
@@ -57,11 +50,14 @@ export class UsersService {
     if (id === identity.userId && Object.keys(change).length > 0) {
       throw new ApiError(409, 'You cannot change your own role or disable yourself; ask another admin');
     }
-    const user =
-      Object.keys(change).length === 0
-        ? await this.users.find(identity.tenantId, id)
-        : await this.users.update(identity.tenantId, id, change);
-    if (user === null) throw new ApiError(404, 'User not found');
-    return toUser(user);
+    const user = await this.users.find(identity.tenantId, id);
+    if (user === null) throw notFound();
+    if (Object.keys(change).length === 0) return toUser(user);
+    if (user.platformAdmin && !identity.permissions.has('tenant:update')) {
+      throw new ApiError(403, 'Only a platform admin may change a platform admin');
+    }
+    const changed = await this.users.update(identity.tenantId, id, change);
+    if (changed === null) throw notFound();
+    return toUser(changed);
   }
 }

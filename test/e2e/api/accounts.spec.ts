@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CreatedTenantDto, TenantDto, TenantListDto } from '../../../src/tenants/tenant.dto';
 import type { UserDto, UserListDto } from '../../../src/users/user.dto';
-import { password } from '../../factories/user.factory';
+import { password, UserFactory } from '../../factories/user.factory';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
 import type { Answer, Caller } from '../../support/caller';
@@ -90,6 +91,15 @@ describe('users', () => {
     expect((await self.patch(`/users/${id}`, { disabled: true })).status).toBe(409);
   });
 
+  it('who are platform admins are changed by their like alone', async () => {
+    const { id } = await UserFactory.from(api, world.tenantId, { role: 'admin', platform_admin: true }).build();
+    for (const change of [{ role: 'viewer' }, { disabled: true }]) {
+      const answer = await caller.patch(`/users/${id}`, change);
+      expect([answer.status, answer.error.code]).toEqual([403, 'FORBIDDEN']);
+      (await world.with('user:update', 'tenant:update').patch(`/users/${id}`, change)).expect(200);
+    }
+  });
+
   it.each<[string, unknown]>([
     ['email', 'x'],
     ['email', `${'x'.repeat(250)}@example.com`],
@@ -153,6 +163,23 @@ describe('tenants', () => {
     (await platform.post('/tenants', tenant({ name }))).expect(201);
     const again = await platform.post('/tenants', tenant({ name: name.toUpperCase() }));
     expect([again.status, fields(again)]).toEqual([409, ['name']]);
+  });
+
+  it('leave the database to others while passwords are hashed', async () => {
+    const made = Promise.all(Array.from({ length: 12 }, () => platform.post('/tenants', tenant())));
+    const state = { isDone: false };
+    void made.finally(() => {
+      state.isDone = true;
+    });
+    while (!state.isDone) {
+      const idle = await api.sql(
+        `SELECT 1 FROM pg_stat_activity
+         WHERE state = 'idle in transaction' AND clock_timestamp() - state_change > interval '300 ms'`,
+      );
+      expect(idle).toEqual([]);
+      await sleep(50);
+    }
+    expect((await made).map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 201));
   });
 
   it('are listed with all others', async () => {
