@@ -47,15 +47,20 @@ export class BuildsService {
   ) {}
 
   public async create(identity: Identity, request: CreateBuildDto, key: string | null): Promise<BuildDto> {
-    const { project_id: projectId, git_branch: gitBranch, git_commit: gitCommit, build_args: buildArgs } = request;
-    const asked = ['createBuild', projectId, gitBranch, gitCommit ?? null, buildArgs ?? {}];
+    const projectId = request.project_id.toLowerCase();
+    const gitBranch = request.git_branch;
+    const gitCommit = request.git_commit?.toLowerCase() ?? null;
+    const buildArgs = request.build_args ?? {};
+    // Sorted, as the order of members in a JSON object means nothing: some clients change it when they repeat a request.
+    const sortedArgs = Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1));
+    const asked = ['createBuild', projectId, gitBranch, gitCommit, sortedArgs];
     return this.makeOnce(identity, key, asked, async (manager) => {
       const made = await this.builds.insert(manager, {
         tenantId: identity.tenantId,
-        projectId: projectId.toLowerCase(),
+        projectId,
         gitBranch,
-        gitCommit: gitCommit?.toLowerCase() ?? null,
-        buildArgs: buildArgs ?? {},
+        gitCommit,
+        buildArgs,
         createdBy: identity.userId,
       });
       if (made === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');

@@ -124,6 +124,17 @@ describe('Idempotency-Key (5)', () => {
     expect((await create(key)).text).toBe(first.text);
   });
 
+  it('takes for the same request what differs in the order of members and the case of hex digits alone', async () => {
+    const key = randomUUID();
+    const first = await create(key, request({ git_commit: 'abcdef1', build_args: { A: '1', B: '2' } }));
+    const again = request({
+      build_args: { B: '2', A: '1' },
+      git_commit: 'ABCDEF1',
+      project_id: world.project.id.toUpperCase(),
+    });
+    expect((await create(key, again)).expect(201).id).toBe(first.expect(201).id);
+  });
+
   it('refuses another request with 409', async () => {
     const key = randomUUID();
     await create(key);
