@@ -86,6 +86,6 @@ slirp() {
     </dev/null >"$root/slirp.log" 2>&1 9>"$root/slirp" &
   ready=
   read -r ready < "$root/slirp" || :
-  [ "$ready" = 1 ] || fail "slirp4netns: $(tail -n 1 "$root/slirp.log")"
+  [ "$ready" = 1 ] || fail "slirp4netns: $(tail -n 2 "$root/slirp.log" | paste -s -d ' ')"
 }
 `;
