@@ -7,7 +7,7 @@ import type { ListBuildsQuery } from './build-requests.dto';
 import { type BuildStatus, buildStatuses, retryable, transitions } from './build-state';
 import { BuildEntity } from './build.entity';
 
-export type NewBuild = Pick<BuildEntity, 'tenantId' | 'projectId' | 'gitBranch' | 'gitCommit' | 'createdBy'> & {
+export type NewBuild = Pick<BuildEntity, 'id' | 'tenantId' | 'projectId' | 'gitBranch' | 'gitCommit' | 'createdBy'> & {
   /** Override the project's, key by key. */
   readonly buildArgs: Readonly<Record<string, string>>;
 };
@@ -36,8 +36,8 @@ export class BuildsRepository {
   public async insert(manager: EntityManager, build: NewBuild): Promise<MadeBuild | null> {
     return this.make(
       manager,
-      `INSERT INTO builds AS b (tenant_id, project_id, git_branch, git_commit, build_args, created_by)
-       SELECT tenant_id, id, $3, $4, build_args || $5::jsonb, $6 FROM projects
+      `INSERT INTO builds AS b (id, tenant_id, project_id, git_branch, git_commit, build_args, created_by)
+       SELECT $7, tenant_id, id, $3, $4, build_args || $5::jsonb, $6 FROM projects
        WHERE id = $2 AND tenant_id = $1 AND deleted_at IS NULL`,
       [
         build.tenantId,
@@ -46,28 +46,29 @@ export class BuildsRepository {
         build.gitCommit,
         JSON.stringify(build.buildArgs),
         build.createdBy,
+        build.id,
       ],
     );
   }
 
   /**
-   * A new queued build with all that a failed one was asked to do; null when it did not fail, is absent or deleted.
+   * A new queued build with all that a failed one, `retryOf`, was asked to do; null when that did not fail, is absent
+   * or deleted.
    * @throws QueryFailedError by the index `builds_active_retry_key` while an earlier retry of it is not finished
    */
   public async insertRetry(
     manager: EntityManager,
-    tenantId: string,
-    id: string,
-    createdBy: string,
+    { id, tenantId, createdBy }: Pick<NewBuild, 'id' | 'tenantId' | 'createdBy'>,
+    retryOf: string,
   ): Promise<MadeBuild | null> {
     return this.make(
       manager,
-      `INSERT INTO builds AS b (tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, created_by,
+      `INSERT INTO builds AS b (id, tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, created_by,
                                 trigger, retry_of)
-       SELECT tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, $3, 'retry', id FROM builds
+       SELECT $4, tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, $3, 'retry', id FROM builds
        WHERE id = $2 AND tenant_id = $1 AND status = '${retryable}' AND deleted_at IS NULL
        FOR UPDATE`,
-      [tenantId, id, createdBy],
+      [tenantId, retryOf, createdBy, id],
     );
   }
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
@@ -30,6 +31,9 @@ interface Hidden {
   readonly log: BuildLogAppended | null;
 }
 
+/** Ends a transaction that has nothing to make. */
+class NothingMade extends Error {}
+
 export function buildNotFound(): ApiError {
   return new ApiError(404, 'Build not found');
 }
@@ -54,28 +58,21 @@ export class BuildsService {
     // Sorted, as the order of members in a JSON object means nothing: some clients change it when they repeat a request.
     const sortedArgs = Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1));
     const asked = ['createBuild', projectId, gitBranch, gitCommit, sortedArgs];
-    return this.makeOnce(identity, key, asked, async (manager) => {
-      const made = await this.builds.insert(manager, {
-        tenantId: identity.tenantId,
-        projectId,
-        gitBranch,
-        gitCommit,
-        buildArgs,
-        createdBy: identity.userId,
-      });
-      if (made === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
-      return made;
-    });
+    const { tenantId, userId: createdBy } = identity;
+    const build = await this.makeOnce(identity, key, asked, (manager, id) =>
+      this.builds.insert(manager, { id, tenantId, projectId, gitBranch, gitCommit, buildArgs, createdBy }),
+    );
+    if (build === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
+    return build;
   }
 
   public async retry(identity: Identity, id: string, key: string | null): Promise<BuildDto> {
+    const { tenantId, userId: createdBy } = identity;
     try {
-      return await this.makeOnce(identity, key, ['retryBuild', id], async (manager) => {
-        const made = await this.builds.insertRetry(manager, identity.tenantId, id, identity.userId);
-        return (
-          made ?? this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`)
-        );
-      });
+      const build = await this.makeOnce(identity, key, ['retryBuild', id], (manager, newId) =>
+        this.builds.insertRetry(manager, { id: newId, tenantId, createdBy }, id),
+      );
+      if (build !== null) return build;
     } catch (error) {
       if (isUniqueViolation(error, 'builds_active_retry_key')) {
         const message = 'A retry of this build is queued or in progress already';
@@ -83,6 +80,7 @@ export class BuildsService {
       }
       throw error;
     }
+    return this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`);
   }
 
   public async list({ tenantId }: Identity, request: ListBuildsQuery): Promise<BuildListDto> {
@@ -152,26 +150,37 @@ export class BuildsService {
     this.announceDeletion(logs);
   }
 
-  /** Makes a build and its log in one transaction, once for each idempotency key, and starts it if its project says so. */
+  /**
+   * Makes a build and its log in one transaction, once for each idempotency key, and starts it if its project says so.
+   * @returns null when there is nothing to make it of, and then nothing was made.
+   */
   private async makeOnce(
     { tenantId }: Identity,
     key: string | null,
     request: readonly unknown[],
-    insert: (manager: EntityManager) => Promise<MadeBuild>,
-  ): Promise<BuildDto> {
+    insert: (manager: EntityManager, id: string) => Promise<MadeBuild | null>,
+  ): Promise<BuildDto | null> {
     const started: Started[] = [];
-    const answer = await this.dataSource.transaction((manager) => {
-      const make = async (): Promise<BuildDto> => {
-        const { build, autoStart } = await insert(manager);
-        await this.logs.create(manager, build.id, tenantId);
-        const start = autoStart ? await this.startIn(manager, tenantId, build.id) : null;
-        if (start !== null) started.push(start);
-        return toBuild(start?.build ?? build);
-      };
-      return key === null ? make() : this.idempotency.once(manager, { tenantId, key, request }, make);
-    });
-    for (const start of started) this.announceStart(start);
-    return answer;
+    const make = async (manager: EntityManager): Promise<BuildDto> => {
+      // The log first: a new build locks its project until the commit, and all other new ones of it wait.
+      const id = randomUUID();
+      await this.logs.create(manager, id, tenantId);
+      const made = await insert(manager, id);
+      if (made === null) throw new NothingMade();
+      const start = made.autoStart ? await this.startIn(manager, tenantId, id) : null;
+      if (start !== null) started.push(start);
+      return toBuild(start?.build ?? made.build);
+    };
+    try {
+      const answer = await this.dataSource.transaction((manager) =>
+        key === null ? make(manager) : this.idempotency.once(manager, { tenantId, key, request }, () => make(manager)),
+      );
+      for (const start of started) this.announceStart(start);
+      return answer;
+    } catch (error) {
+      if (error instanceof NothingMade) return null;
+      throw error;
+    }
   }
 
   private async startIn(manager: EntityManager, tenantId: string, id: string): Promise<Started | null> {
