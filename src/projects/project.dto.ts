@@ -4,7 +4,7 @@ import { IsBoolean, IsInt, IsString, Length, Max, Min, ValidateBy, type Validati
 import { examplePage, PageDto } from '../http/page';
 import { IfNotNull, IfPresent } from '../http/optional';
 import { BuildArgs } from './build-args';
-import { refNameProblem } from './git-policy';
+import { refNameProblem, withoutCredentials } from './git-policy';
 import { imageRepositoryProblem } from './image-repository';
 import type { ProjectEntity } from './project.entity';
 import { repositoryPathProblem } from './repository-path';
@@ -130,7 +130,7 @@ export class ProjectDto {
   @ApiProperty()
   public name!: string;
 
-  @ApiProperty()
+  @ApiProperty({ description: 'Credentials in it are shown as `***`' })
   public repository_url!: string;
 
   @ApiProperty()
@@ -192,7 +192,7 @@ export function toProject(project: ProjectEntity): ProjectDto {
   return {
     id: project.id,
     name: project.name,
-    repository_url: project.repositoryUrl,
+    repository_url: withoutCredentials(project.repositoryUrl),
     default_branch: project.defaultBranch,
     dockerfile_path: project.dockerfilePath,
     context_path: project.contextPath,

@@ -69,6 +69,16 @@ describe('projects', () => {
     expect(back.expect(200).image_repository).toBeNull();
   });
 
+  it('shows no credentials of a repository URL, to nobody', async () => {
+    const secretUrl = 'https://robot:sesame-123@git.example.com/team/private.git';
+    const made = await caller.post<ProjectDto>('/projects', project({ repository_url: secretUrl }));
+    const { id, repository_url: shown } = made.expect(201);
+    expect(shown).toBe('https://***@git.example.com/team/private.git');
+    for (const path of [`/projects/${id}`, '/projects']) {
+      expect(JSON.stringify((await caller.get(path)).expect(200))).not.toContain('sesame');
+    }
+  });
+
   it('stay as they are when nothing is changed', async () => {
     const created = (await caller.post<ProjectDto>('/projects', project())).expect(201);
     const same = await caller.patch(`/projects/${created.id}`, { tenant_id: randomUUID(), id: randomUUID() });
