@@ -12,6 +12,10 @@ function stopStarting(): void {
   stop.abort(new Error('it was told to stop'));
 }
 
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}
+
 async function main(): Promise<void> {
   for (const signal of stopSignals) process.on(signal, stopStarting);
   const env = parseEnv(process.env);
@@ -22,7 +26,7 @@ async function main(): Promise<void> {
     stop.signal.throwIfAborted();
   } catch (error) {
     await app.close();
-    throw error;
+    throw isTaken(error) ? new Error(`${env.HOST}:${env.PORT} is in use: stop what listens there, or set PORT`) : error;
   }
   app.enableShutdownHooks([...stopSignals], { useProcessExit: true });
   for (const signal of stopSignals) process.off(signal, stopStarting);

@@ -58,6 +58,8 @@ export interface ImageBuilder {
   build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage>;
   /** What does not hold for builds on this host, a sentence each. */
   describe(): Promise<string[]>;
+  /** The projects of which the engine of this host keeps layers. */
+  keptProjects(): Promise<string[]>;
   /** Removes what the engine keeps of a project. */
   forgetProject(projectId: string): Promise<void>;
   /** Removes what killed workers of this host left behind. */

@@ -10,6 +10,7 @@ import { findInCheckout } from './checkout-file';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
+import { isUuid } from '../../http/uuid-param';
 import { hasCode } from '../files/error-code';
 import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from '../image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
@@ -109,6 +110,11 @@ export class BuildahBuilder implements ImageBuilder {
     } finally {
       await this.leave(place, build);
     }
+  }
+
+  public async keptProjects(): Promise<string[]> {
+    const names = await readdir(this.storageRoot).catch(() => []);
+    return names.filter(isUuid);
   }
 
   public async forgetProject(projectId: string): Promise<void> {

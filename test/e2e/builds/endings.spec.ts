@@ -121,6 +121,20 @@ describe('deleting a build', () => {
   }
 });
 
+describe('deleting a project', () => {
+  it('stops its builds and removes all that is kept of it, also what the engine keeps', async () => {
+    const doomed = await tenant.project({ repository_url: repository.git.url });
+    const other = await tenant.run(project, { branch: 'main' });
+    const { id } = await tenant.run(doomed, { branch: 'main' });
+    expect(readdirSync(path.join(service.dataDir, 'engine'))).toEqual(expect.arrayContaining([doomed.id, project.id]));
+    expect((await tenant.caller.delete(`/projects/${doomed.id}`)).status).toBe(204);
+    expect((await tenant.caller.get(`/builds/${id}`)).status).toBe(404);
+    await waitUntil(() => !readdirSync(path.join(service.dataDir, 'engine')).some((name) => name === doomed.id));
+    expect(readdirSync(path.join(service.dataDir, 'engine'))).toContain(project.id);
+    expect((await tenant.build(other.id)).status).toBe('success');
+  });
+});
+
 describe('cancelling a build that is about to end by itself', () => {
   it('has exactly one outcome, 50 times', async () => {
     const racing = await tenant.project({ repository_url: repository.git.url });

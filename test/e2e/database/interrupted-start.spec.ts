@@ -92,7 +92,7 @@ describe('a service that cannot start', () => {
     await expect(service.ended).resolves.toBe(1);
     release();
     expect(service.output.filter((line) => !line.startsWith('{'))).toEqual([
-      `Image Factory could not start: listen EADDRINUSE: address already in use 127.0.0.1:${port}`,
+      `Image Factory could not start: 127.0.0.1:${port} is in use: stop what listens there, or set PORT`,
     ]);
     expect(processesWith(dataDir)).toEqual([]);
   });
