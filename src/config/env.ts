@@ -53,6 +53,7 @@ const schema = z
     BOOTSTRAP_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
     WORKER_SLOTS: wholeNumber(1, 256).default(os.availableParallelism()),
     LEASE_SECONDS: wholeNumber(3, 3_600).default(30),
+    QUEUE_TTL_SECONDS: wholeNumber(1, 31_536_000).default(86_400),
     SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 86_400).default(30),
     BUILD_ENGINE: z.enum(['auto', 'buildah']).default('auto'),
     BUILD_USER: z

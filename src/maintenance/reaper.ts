@@ -18,7 +18,17 @@ interface Lost {
   readonly isDeleted: boolean;
 }
 
-/** Ends builds whose worker did not renew its lease. Every process runs one; each lost lease is taken by one of them. */
+/** A build that was ended here, and what its log took of that. */
+interface Reaped {
+  readonly id: string;
+  readonly why: string;
+  readonly event: BuildLogAppended | null;
+}
+
+/**
+ * Ends builds whose worker did not renew its lease, and those that no worker took in time. Every process runs one; each
+ * build is ended by one of them.
+ */
 @Injectable()
 export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Reaper.name);
@@ -50,24 +60,45 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private async reapAll(): Promise<void> {
     try {
-      while (await this.reapOne());
+      while (await this.reapOne((manager) => this.endLost(manager)));
+      while (await this.reapOne((manager) => this.endUnclaimed(manager)));
     } catch (error) {
-      this.logger.warn(`Lost leases could not be looked for: ${String(error)}`);
+      this.logger.warn(`Builds to be ended could not be looked for: ${String(error)}`);
     }
   }
 
   /** One build a transaction: each locks its project as well, and of several they could wait for one another. */
-  private async reapOne(): Promise<boolean> {
-    const reaped = await this.dataSource.transaction((manager) => this.reapIn(manager));
+  private async reapOne(end: (manager: EntityManager) => Promise<Reaped | null>): Promise<boolean> {
+    const reaped = await this.dataSource.transaction(end);
     if (reaped === null) return false;
     this.publisher.publish(reaped.event);
-    this.logger.warn(`Build ${reaped.id}: ${lostMessage}`);
+    this.logger.warn(`Build ${reaped.id}: ${reaped.why}`);
     return true;
   }
 
-  private async reapIn(
-    manager: EntityManager,
-  ): Promise<{ readonly id: string; readonly event: BuildLogAppended | null } | null> {
+  /** A build that was started, and that no worker has taken for too long. */
+  private async endUnclaimed(manager: EntityManager): Promise<Reaped | null> {
+    const { from, to } = transitions.fail;
+    const why = `No worker took the build within its limit of ${this.env.QUEUE_TTL_SECONDS} seconds`;
+    const [expired] = await query<{ id: string }>(
+      manager,
+      `UPDATE builds SET status = '${to}', error_message = $1, completed_at = now(), updated_at = now()
+       WHERE id = (
+         SELECT id FROM builds
+         WHERE status = '${from}' AND claimed_at IS NULL AND deleted_at IS NULL
+           AND started_at < now() - make_interval(secs => $2)
+         ORDER BY started_at FOR UPDATE SKIP LOCKED LIMIT 1
+       )
+       RETURNING id`,
+      [why, this.env.QUEUE_TTL_SECONDS],
+    );
+    if (expired === undefined) return null;
+    const event = await this.logs.close(manager, expired.id, to, [logEntry('ERROR', `Build failed: ${why}`)]);
+    return { id: expired.id, why, event };
+  }
+
+  /** A build whose lease was not renewed: it failed, unless it was cancelled or deleted before. */
+  private async endLost(manager: EntityManager): Promise<Reaped | null> {
     const { from, to } = transitions.fail;
     const [lost] = await query<Lost>(
       manager,
@@ -86,10 +117,11 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
     );
     if (lost === undefined) return null;
     await this.logs.setWriter(manager, lost.id, null);
-    if (lost.isDeleted) return { id: lost.id, event: null };
+    if (lost.isDeleted) return { id: lost.id, why: lostMessage, event: null };
     const line = lost.wasRunning
       ? logEntry('ERROR', `Build failed: ${lostMessage}`)
       : logEntry('WARN', 'Build stopped: its worker was lost');
-    return { id: lost.id, event: await this.logs.close(manager, lost.id, lost.status, [line]) };
+    const event = await this.logs.close(manager, lost.id, lost.status, [line]);
+    return { id: lost.id, why: lostMessage, event };
   }
 }
