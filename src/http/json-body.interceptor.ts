@@ -7,6 +7,18 @@ const bodyLimit = '1mb';
 const deepest = 32;
 const methodsWithBody = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 const parser = json({ limit: bodyLimit, strict: false, type: () => true });
+/** Some clients announce a body of unknown length and send none. */
+const parserOfNothing = json({
+  limit: bodyLimit,
+  type: () => true,
+  verify: (_, __, bytes) => {
+    if (bytes.length > 0) throw notJson();
+  },
+});
+
+function notJson(): ApiError {
+  return new ApiError(415, 'The request body must be sent as application/json');
+}
 
 function hasBody(request: Request): boolean {
   const length = request.headers['content-length'];
@@ -38,11 +50,11 @@ function check(name: string, value: unknown): void {
 }
 
 async function parse(request: Request, response: Response): Promise<void> {
-  if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
-    throw new ApiError(415, 'The request body must be sent as application/json');
-  }
+  const type = request.headers['content-type'];
+  if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) throw notJson();
+  const read = type === undefined ? parserOfNothing : parser;
   await new Promise<void>((resolve, reject) => {
-    parser(request, response, (error?: unknown) => {
+    read(request, response, (error?: unknown) => {
       if (error === undefined) resolve();
       else reject(error instanceof Error ? error : new Error('The body could not be read', { cause: error }));
     });

@@ -72,6 +72,15 @@ describe('what is no HTTP, or none that can be served, is answered 4xx in the en
     expect(answer?.status).toBe(200);
   });
 
+  it.each([
+    ['0\r\n\r\n', 404],
+    ['1\r\nx\r\n0\r\n\r\n', 415],
+  ])('a body of unknown length without a type is no body when nothing comes: %j', async (chunks, status) => {
+    const start = 'POST /api/v1/builds/00000000-0000-4000-8000-000000000000/start HTTP/1.1';
+    const head = lines(start, host, authorization, 'Transfer-Encoding: chunked', 'Connection: close');
+    expect((await exchange(api.port, head + chunks))?.status).toBe(status);
+  });
+
   it('the absolute form of a path is served', async () => {
     const answer = await exchange(
       api.port,
