@@ -1,10 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { LogEntry } from '../../src/build-logs/log-entry';
 import type { BuildDto } from '../../src/builds/build.dto';
 import type { ProjectDto } from '../../src/projects/project.dto';
 import { BuildRepository } from '../support/build-repository';
+import { removeDataDir } from '../support/remove-data-dir';
 import { Service } from '../support/service';
 import { StubbornStep } from '../support/stubborn-step';
 import { Tenant } from '../support/tenant';
@@ -47,7 +48,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await service.stop();
-  rmSync(dataDir, { recursive: true });
+  await removeDataDir(dataDir);
   repository.remove();
 });
 

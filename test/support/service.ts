@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client } from 'pg';
 import type { LoginDto, TokenPairDto } from '../../src/auth/auth.dto';
+import { removeDataDir } from './remove-data-dir';
 import { Caller } from './caller';
 import { startTestPostgres } from './postgres';
 import { asOneself, postmasterPid, type Runner } from './service-process';
@@ -69,7 +70,7 @@ export class Service {
     }
     const ended = once(child, 'close').then(() => child.signalCode ?? child.exitCode ?? 'unknown');
     const service = new Service(ownDir, databaseUrl ?? null, child, output, ended, async () => {
-      if (dataDir === undefined) await rm(ownDir, { recursive: true, force: true });
+      if (dataDir === undefined) await removeDataDir(ownDir);
     });
     await service.ready();
     return service;

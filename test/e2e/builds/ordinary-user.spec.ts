@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { BuildRepository } from '../../support/build-repository';
 import { makeOtherUser, type OtherUser } from '../../support/other-user';
+import { removeDataDir } from '../../support/remove-data-dir';
 import { Service } from '../../support/service';
 import { Tenant } from '../../support/tenant';
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await service.stop();
-  if (user === undefined) rmSync(home, { recursive: true });
+  if (user === undefined) await removeDataDir(home);
   user?.remove();
   repository.remove();
 });
