@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { createApp } from './app';
 import { parseEnv } from './config/env';
+import { hasCode } from './config/error-code';
 import { createLogger } from './config/logger';
 
 // Not all that Nest would listen to: after a SIGSEGV and its like no handler can run any more.
@@ -10,10 +11,6 @@ const stop = new AbortController();
 
 function stopStarting(): void {
   stop.abort(new Error('it was told to stop'));
-}
-
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
 async function main(): Promise<void> {
@@ -26,7 +23,9 @@ async function main(): Promise<void> {
     stop.signal.throwIfAborted();
   } catch (error) {
     await app.close();
-    throw isTaken(error) ? new Error(`${env.HOST}:${env.PORT} is in use: stop what listens there, or set PORT`) : error;
+    throw hasCode(error, 'EADDRINUSE')
+      ? new Error(`${env.HOST}:${env.PORT} is in use: stop what listens there, or set PORT`)
+      : error;
   }
   app.enableShutdownHooks([...stopSignals], { useProcessExit: true });
   for (const signal of stopSignals) process.off(signal, stopStarting);

@@ -2,10 +2,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Env } from '../config/env';
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
+import { hasCode } from '../config/error-code';
 
 /**
  * The key that signs and verifies access tokens: JWT_SECRET, or one that is made once and kept in DATA_DIR.

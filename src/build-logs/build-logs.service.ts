@@ -1,10 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ApiError } from '../http/api-error';
 import { BuildLogsRepository } from './build-logs.repository';
-
-function notFound(): ApiError {
-  return new ApiError(404, 'Build not found');
-}
+import { buildNotFound } from './build-not-found';
 
 /** Reads logs for users. An absent, a deleted and another tenant's build are the same 404. */
 @Injectable()
@@ -17,7 +13,7 @@ export class BuildLogsService {
    */
   public async page(buildId: string, tenantId: string, offset: number, limit: number): Promise<string> {
     const reading = await this.repository.read(buildId, tenantId, offset, limit);
-    if (reading === null) throw notFound();
+    if (reading === null) throw buildNotFound();
     // Entries are JSON without newlines inside, so each newline is the boundary between two.
     const logs = reading.lines.replaceAll('\n', ',');
     return `{"build_id":"${buildId}","logs":[${logs}],"total_lines":${reading.totalLines},"offset":${offset},"limit":${limit}}`;
@@ -25,6 +21,6 @@ export class BuildLogsService {
 
   /** @throws ApiError 404 */
   public async requireReadable(buildId: string, tenantId: string): Promise<void> {
-    if ((await this.repository.head(buildId, tenantId)) === null) throw notFound();
+    if ((await this.repository.head(buildId, tenantId)) === null) throw buildNotFound();
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Identity } from '../access/identity';
-import { ApiError } from '../http/api-error';
+import { buildNotFound } from '../build-logs/build-not-found';
 import type { BuildProgressDto, BuildStatusDto } from './build-status.dto';
 import { BuildStatusRepository, type StatusRow } from './build-status.repository';
 import { remainingMs } from './completion-estimate';
@@ -29,7 +29,7 @@ export class BuildStatusService {
 
   public async get({ tenantId }: Identity, id: string): Promise<BuildStatusDto> {
     const row = await this.statuses.find(tenantId, id);
-    if (row === null) throw new ApiError(404, 'Build not found');
+    if (row === null) throw buildNotFound();
     return {
       build_id: id,
       status: row.status,

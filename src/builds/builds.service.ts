@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
+import { buildNotFound } from '../build-logs/build-not-found';
 import { logEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import { isUniqueViolation } from '../database/database-errors';
@@ -33,10 +34,6 @@ interface Hidden {
 
 /** Ends a transaction that has nothing to make. */
 class NothingMade extends Error {}
-
-export function buildNotFound(): ApiError {
-  return new ApiError(404, 'Build not found');
-}
 
 @Injectable()
 export class BuildsService {

@@ -3,6 +3,7 @@ import { createReadStream, type ReadStream } from 'node:fs';
 import { mkdir, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ENV, type Env } from '../config/env';
+import { hasCode } from '../config/error-code';
 
 /** An image archive, opened for reading. */
 export interface Artifact {
@@ -37,7 +38,7 @@ export class ArtifactStore {
       const { size } = await handle.stat();
       return { bytes: size, stream: createReadStream(file, { fd: handle }) };
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      if (hasCode(error, 'ENOENT')) return null;
       throw error;
     }
   }

@@ -3,6 +3,7 @@ import { ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
 import { CurrentIdentity } from '../access/current-identity.decorator';
 import type { Identity } from '../access/identity';
 import { RequirePermission } from '../access/require-permission.decorator';
+import { buildNotFound } from '../build-logs/build-not-found';
 import { BuildsRepository } from '../builds/builds.repository';
 import { ApiError } from '../http/api-error';
 import { ErrorResponses } from '../http/error-responses.decorator';
@@ -35,7 +36,7 @@ export class BuildImageController {
     @UuidParam('id') id: string,
   ): Promise<StreamableFile> {
     const build = await this.builds.find(tenantId, id);
-    if (build === null) throw new ApiError(404, 'Build not found');
+    if (build === null) throw buildNotFound();
     const artifact = build.imageArchive === null ? null : await this.artifacts.open(build.imageArchive);
     if (artifact === null) throw new ApiError(404, 'This build has no image archive');
     return new StreamableFile(artifact.stream, {

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { types } from 'node:util';
+import { hasCode } from '../config/error-code';
 
 /** Which repositories the operator allows. */
 export interface GitPolicy {
@@ -97,7 +97,7 @@ function realPath(filePath: string): string | null {
   try {
     return realpathSync(filePath);
   } catch (error) {
-    if (!types.isNativeError(error) || !('code' in error) || error.code !== 'ENOENT') return null;
+    if (!hasCode(error, 'ENOENT')) return null;
     const parent = realPath(path.dirname(filePath));
     return parent === null ? null : path.join(parent, path.basename(filePath));
   }

@@ -11,7 +11,7 @@ import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfil
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
 import { isUuid } from '../../http/uuid-param';
-import { hasCode } from '../files/error-code';
+import { hasCode } from '../../config/error-code';
 import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from '../image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
 import { readPlainFile } from '../files/plain-file';

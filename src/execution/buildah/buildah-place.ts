@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Cage, CageNetwork, CageView } from '../cage/cage';
-import { hasCode } from '../files/error-code';
+import { hasCode } from '../../config/error-code';
 import { readPlainFile } from '../files/plain-file';
 import type { RegistryAuth } from './registry-auth';
 import type { RunOptions, RunResult } from '../process/run-process';

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { hasCode } from '../files/error-code';
+import { hasCode } from '../../config/error-code';
 import { openPlainFile } from '../files/plain-file';
 
 /**

@@ -4,7 +4,7 @@ import { refNameProblem } from '../../projects/git-policy';
 import { GitCommand } from './git-command';
 import { causeOf } from './git-failure';
 import { fetchedRef, GitFetch } from './git-fetch';
-import { hasCode } from '../files/error-code';
+import { hasCode } from '../../config/error-code';
 import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
 import { BuildFailure, type BuildOutput } from '../image-builder';
 import type { RunProcess } from '../process/run-process';
