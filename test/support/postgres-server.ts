@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   const server = await startEmbeddedPostgres({ dataDir, logger, settings });
   try {
     await migrate(server.url);
-    process.stdout.write(`${JSON.stringify({ url: server.url })}\n`);
+    process.stdout.write(`${JSON.stringify({ url: server.url, dataDir })}\n`);
     await new Promise((resolve) => process.stdin.once('end', resolve).once('error', resolve).resume());
   } finally {
     await server.stop();

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +7,9 @@ import { Client } from 'pg';
 
 /** Where the server of the run is, for the workers of Jest, which inherit the environment. */
 const variable = 'TEST_POSTGRES_URL';
+
+/** A directory that is removed with the server of the run. */
+const directoryVariable = 'TEST_RUN_DIR';
 
 /** A fresh, migrated database of one test file. */
 export interface TestPostgres {
@@ -32,6 +35,16 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   };
 }
 
+/**
+ * The directory in which all services on this database keep their archives, as an installation has one; it is removed
+ * after the run. Undefined outside of a run of Jest.
+ */
+export function artifactDirOf(databaseUrl: string): string | undefined {
+  const directory = process.env[directoryVariable];
+  const name = createHash('sha256').update(databaseUrl).digest('hex').slice(0, 16);
+  return directory === undefined ? undefined : path.join(directory, 'artifacts', name);
+}
+
 /** Starts the server of the run and tells the workers where it is. The returned process ends with its `stdin`. */
 export async function startRunServer(): Promise<ChildProcess> {
   const register = path.join(__dirname, 'register.cjs');
@@ -39,8 +52,9 @@ export async function startRunServer(): Promise<ChildProcess> {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   for await (const line of createInterface({ input: child.stdout })) {
-    const { url } = JSON.parse(line) as { url: string };
+    const { url, dataDir } = JSON.parse(line) as { url: string; dataDir: string };
     process.env[variable] = url;
+    process.env[directoryVariable] = dataDir;
     return child;
   }
   throw new Error('The PostgreSQL server of the tests did not start.');

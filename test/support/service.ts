@@ -9,7 +9,7 @@ import { Client } from 'pg';
 import type { LoginDto, TokenPairDto } from '../../src/auth/auth.dto';
 import { removeDataDir } from './remove-data-dir';
 import { Caller } from './caller';
-import { startTestPostgres } from './postgres';
+import { artifactDirOf, startTestPostgres } from './postgres';
 import { asOneself, postmasterPid, type Runner } from './service-process';
 import { waitUntil } from './wait-until';
 
@@ -61,7 +61,9 @@ export class Service {
       JWT_SECRET: jwtSecret,
       BOOTSTRAP_ADMIN_EMAIL: platformAdmin.email,
       BOOTSTRAP_ADMIN_PASSWORD: platformAdmin.password,
-      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      // However full the disk of this machine is, layers stay.
+      CACHE_MAX_DISK_PERCENT: '100',
+      ...(databaseUrl === undefined ? {} : sharing(databaseUrl)),
       ...settings,
     });
     const output: string[] = [];
@@ -138,6 +140,12 @@ export class Service {
     await waitUntil(() => this.hasEnded || (this.address !== undefined && isReady()));
     if (this.hasEnded) throw new Error(`The service ended: ${this.output.join('\n')}`);
   }
+}
+
+/** What services on one database have in common. */
+function sharing(databaseUrl: string): Record<string, string> {
+  const artifactDir = artifactDirOf(databaseUrl);
+  return { DATABASE_URL: databaseUrl, ...(artifactDir === undefined ? {} : { ARTIFACT_DIR: artifactDir }) };
 }
 
 /** Ends the embedded server that a killed service left below `dataDir`, if there is one. */
