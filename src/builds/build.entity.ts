@@ -69,6 +69,10 @@ export class BuildEntity {
   @Column('text', { name: 'image_archive', nullable: true })
   public imageArchive!: string | null;
 
+  /** Its archive was removed after so many days; null: it was not. */
+  @Column('integer', { name: 'archive_kept_days', nullable: true })
+  public archiveKeptDays!: number | null;
+
   @Column('timestamptz', { name: 'created_at' })
   public createdAt!: Date;
 

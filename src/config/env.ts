@@ -61,6 +61,10 @@ const schema = z
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be a user name')
       .default('image-factory'),
     ARTIFACT_DIR: absolutePath.optional(),
+    LOG_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
+    ARCHIVE_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
+    CACHE_RETENTION_DAYS: wholeNumber(1, 36_500).default(30),
+    CACHE_MAX_DISK_PERCENT: wholeNumber(1, 100).default(85),
     GIT_ALLOWED_PROTOCOLS: commaList
       .refine(
         (values) => values.every((value) => ['https', 'http', 'ssh', 'git'].includes(value)),
