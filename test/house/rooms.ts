@@ -1,6 +1,6 @@
 /**
  * The rooms of `src/` and their nearest neighbours below. A room may import from these, from what these may import
- * from, and from itself: `config ← database ← events ← http ← access ← users ← tenants ← auth` and
+ * from, and from itself: `config ← database ← events ← http ← rate-limits ← access ← users ← tenants ← auth` and
  * `access ← build-logs ← projects ← builds ← build-status ← execution ← maintenance`.
  */
 export const neighbours: Readonly<Record<string, readonly string[]>> = {
@@ -8,7 +8,8 @@ export const neighbours: Readonly<Record<string, readonly string[]>> = {
   database: ['config'],
   events: ['database'],
   http: ['events'],
-  access: ['http'],
+  'rate-limits': ['http'],
+  access: ['rate-limits'],
   users: ['access'],
   tenants: ['users'],
   auth: ['tenants'],

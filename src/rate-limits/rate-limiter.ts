@@ -1,0 +1,69 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Budget, type Standing } from './budget';
+import { type RateLimit, RateLimitsRepository, type Share } from './rate-limits.repository';
+
+/** A share is this part of what is left: of 600 requests a replica takes 30 at first, and single ones at the end. */
+const parts = 20;
+/** One unit at a time. */
+const units = 2 ** 31 - 1;
+
+/** A request waits no longer than this for its limit: it also has to wait for its own statements. */
+const patienceMs = 250;
+const pauseMs = 1_000;
+const tidyMs = 60_000;
+const batch = 1_000;
+
+/** Counts requests against limits that all replicas share. */
+@Injectable()
+export class RateLimiter {
+  private readonly logger = new Logger(RateLimiter.name);
+  private readonly budgets = new Map<string, Budget>();
+  private askAgainAt = Number.NEGATIVE_INFINITY;
+
+  public constructor(private readonly repository: RateLimitsRepository) {}
+
+  /** Spends one request of the key's budget; asks the database only now and then. One key has one limit. */
+  public spend(key: string, limit: RateLimit): Standing | Promise<Standing> {
+    let budget = this.budgets.get(key);
+    if (budget === undefined) {
+      budget = new Budget(limit, () => this.take(key, limit));
+      this.budgets.set(key, budget);
+    }
+    return budget.spend();
+  }
+
+  /**
+   * Counts one attempt, exactly and at once over all replicas: for what is rare and must not be guessed.
+   * @returns null within the limit; else the seconds until another attempt may be made.
+   */
+  public async attempt(key: string, limit: RateLimit): Promise<number | null> {
+    const { granted, endsInMs } = await this.repository.take(key, limit, units);
+    return granted > 0 ? null : Math.max(1, Math.ceil(endsInMs / 1_000));
+  }
+
+  /** Forgets the attempts that were counted. */
+  public forget(key: string): Promise<void> {
+    return this.repository.forget(key);
+  }
+
+  @Interval(tidyMs)
+  public async tidy(): Promise<void> {
+    for (const [key, budget] of this.budgets) if (budget.isOver) this.budgets.delete(key);
+    try {
+      await this.repository.forgetEnded(batch);
+    } catch (error) {
+      this.logger.warn(`Windows of rate limits that are over could not be removed: ${String(error)}`);
+    }
+  }
+
+  /** Null when the database does not answer soon; then it is left alone for a moment. */
+  private async take(key: string, limit: RateLimit): Promise<Share | null> {
+    if (performance.now() < this.askAgainAt) return null;
+    const asked = this.repository.take(key, limit, parts).catch(() => null);
+    const share = await Promise.race([asked, sleep(patienceMs, null, { ref: false })]);
+    if (share === null) this.askAgainAt = performance.now() + pauseMs;
+    return share;
+  }
+}
