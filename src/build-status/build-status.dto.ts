@@ -32,6 +32,17 @@ export class BuildStatusDto {
   })
   public progress!: BuildProgressDto | null;
 
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    nullable: true,
+    description:
+      'Place in the queue of all tenants while it waits for a worker, else null. Builds are claimed in this order as ' +
+      'long as no running one ends: a build whose end leaves its tenant with fewer may move that tenant’s up, and the ' +
+      'operator’s limits on running builds may hold some back',
+  })
+  public queue_position!: number | null;
+
   @ApiPropertyOptional({ type: 'string', format: 'date-time', nullable: true })
   public started_at!: string | null;
 

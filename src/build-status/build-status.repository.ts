@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { query } from '../database/query';
 import type { BuildStatus } from '../builds/build-state';
+import { isWaiting, placeSql } from '../builds/queue-order';
 
 /** What a status answer is made of, read in one statement. */
 export interface StatusRow {
@@ -16,6 +17,8 @@ export interface StatusRow {
   readonly elapsedMs: number;
   /** Median of the last ten successful builds of the project; null unless this one is in progress. */
   readonly usualMs: number | null;
+  /** Its place in the queue, from 1; null unless it waits for a worker. */
+  readonly queuePosition: number | null;
 }
 
 @Injectable()
@@ -36,7 +39,8 @@ export class BuildStatusRepository {
                   WHERE project_id = b.project_id AND status = 'success' AND deleted_at IS NULL
                   ORDER BY completed_at DESC LIMIT 10
                 ) AS recent
-              ) END::float8 AS "usualMs"
+              ) END::float8 AS "usualMs",
+              CASE WHEN ${isWaiting('b')} THEN ${placeSql('b')} END AS "queuePosition"
        FROM builds b WHERE b.id = $2 AND b.tenant_id = $1 AND b.deleted_at IS NULL`,
       [tenantId, id],
     );

@@ -34,6 +34,7 @@ export class BuildStatusService {
       build_id: id,
       status: row.status,
       progress: progressOf(row),
+      queue_position: row.queuePosition,
       started_at: row.startedAt?.toISOString() ?? null,
       estimated_completion: estimateOf(row),
       error: row.errorMessage,

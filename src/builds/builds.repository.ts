@@ -6,6 +6,7 @@ import { offsetOf } from '../http/page';
 import type { ListBuildsQuery } from './build-requests.dto';
 import { type BuildStatus, buildStatuses, retryable, transitions } from './build-state';
 import { BuildEntity } from './build.entity';
+import { placeSql } from './queue-order';
 
 export type NewBuild = Pick<BuildEntity, 'id' | 'tenantId' | 'projectId' | 'gitBranch' | 'gitCommit' | 'createdBy'> & {
   /** Override the project's, key by key. */
@@ -18,10 +19,10 @@ export interface MadeBuild {
   readonly autoStart: boolean;
 }
 
-/** A build that was just started, and how many wait for a worker before it. */
+/** A build that was just started, and its place in the queue, from 1. */
 export interface StartedBuild {
   readonly build: BuildEntity;
-  readonly waitingBefore: number;
+  readonly place: number;
 }
 
 /**
@@ -117,19 +118,16 @@ export class BuildsRepository {
   /** Null when it is not queued. */
   public async start(manager: EntityManager, tenantId: string, id: string): Promise<StartedBuild | null> {
     const { from, to } = transitions.start;
-    const [row] = await query<BuildEntity & { waitingBefore: number }>(
+    const [row] = await query<BuildEntity & { place: number }>(
       manager,
       `UPDATE builds b SET status = '${to}', started_at = now(), updated_at = now()
        WHERE b.id = $2 AND b.tenant_id = $1 AND b.status = '${from}' AND b.deleted_at IS NULL
-       RETURNING ${this.columns}, (
-         SELECT count(*)::int FROM builds w
-         WHERE w.status = '${to}' AND w.claimed_at IS NULL AND w.deleted_at IS NULL
-       ) AS "waitingBefore"`,
+       RETURNING ${this.columns}, ${placeSql('b')} AS place`,
       [tenantId, id],
     );
     if (row === undefined) return null;
-    const { waitingBefore, ...build } = row;
-    return { build, waitingBefore };
+    const { place, ...build } = row;
+    return { build, place };
   }
 
   /** Null when it is not in progress. A lease stays with its worker, which stops the build and then gives it back. */

@@ -183,12 +183,12 @@ export class BuildsService {
   private async startIn(manager: EntityManager, tenantId: string, id: string): Promise<Started | null> {
     const started = await this.builds.start(manager, tenantId, id);
     if (started === null) return null;
-    const place = started.waitingBefore + 1;
+    const { build, place } = started;
     const line = logEntry(
       'INFO',
-      `Build #${started.build.buildNumber} started; waiting for a worker, place ${place} in the queue`,
+      `Build #${build.buildNumber} started; waiting for a worker, place ${place} in the queue`,
     );
-    return { build: started.build, log: await this.logs.append(manager, id, [line]) };
+    return { build, log: await this.logs.append(manager, id, [line]) };
   }
 
   private announceStart({ log }: Started): void {

@@ -52,6 +52,8 @@ const schema = z
     BOOTSTRAP_ADMIN_EMAIL: z.email('must be an e-mail address').optional(),
     BOOTSTRAP_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
     WORKER_SLOTS: wholeNumber(1, 256).default(os.availableParallelism()),
+    MAX_RUNNING_PER_TENANT: wholeNumber(1, 1_000_000).optional(),
+    MAX_RUNNING_PER_PROJECT: wholeNumber(1, 1_000_000).optional(),
     LEASE_SECONDS: wholeNumber(3, 3_600).default(30),
     QUEUE_TTL_SECONDS: wholeNumber(1, 31_536_000).default(86_400),
     SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 86_400).default(30),

@@ -1,11 +1,13 @@
 import type { MigrationInterface } from 'typeorm';
 import { Initial1795305600000 } from '../../migrations/1795305600000-initial';
 import { LogCompaction1795392000000 } from '../../migrations/1795392000000-log-compaction';
+import { QueueOrder1795478700000 } from '../../migrations/1795478700000-queue-order';
 import { Retention1795480200000 } from '../../migrations/1795480200000-retention';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795305600000,
   LogCompaction1795392000000,
+  QueueOrder1795478700000,
   Retention1795480200000,
 ];

@@ -1,9 +1,12 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
 import { type BuildStatus, transitions } from '../builds/build-state';
+import { isWaiting, queuesSql } from '../builds/queue-order';
+import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
+import { takeClaimLock } from './claim-lock';
 
 /** A build that a worker has taken, with all that it needs to run it. */
 export interface Claim {
@@ -45,6 +48,9 @@ export type Ending =
     }
   | { readonly status: 'failed'; readonly message: string };
 
+/** A claim passes over builds that are locked, as while they are cancelled: then it takes the tenant's next one. */
+const candidatesOfTenant = 4;
+
 /**
  * The queue is the builds table: an `in_progress` build without a claim waits for a worker. Everything that a worker
  * writes carries its lease token, and changes nothing once the lease is another's or nobody's. Time is the database's.
@@ -52,23 +58,37 @@ export type Ending =
 @Injectable()
 export class BuildQueueRepository {
   public constructor(
+    @Inject(ENV) private readonly env: Env,
     private readonly dataSource: DataSource,
     private readonly logs: BuildLogsRepository,
   ) {}
 
-  /** Takes the oldest waiting build of the tenant with the fewest running ones; null when none waits. */
+  /**
+   * Takes the next build in the order of the queue that no limit holds back; null when there is none. Claims of all
+   * workers go one after the other, and so they never exceed a limit together.
+   */
   public claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
     return this.dataSource.transaction(async (manager) => {
+      await takeClaimLock(manager);
       const token = randomUUID();
       const [claim] = await query<Claim>(
         manager,
-        `WITH running AS (
-           SELECT tenant_id, count(*) AS builds FROM builds WHERE lease_token IS NOT NULL GROUP BY tenant_id
-         ), next AS (
-           SELECT b.id FROM builds b LEFT JOIN running r USING (tenant_id)
-           WHERE b.status = 'in_progress' AND b.claimed_at IS NULL AND b.deleted_at IS NULL
-           ORDER BY coalesce(r.builds, 0), b.started_at, b.id
-           FOR UPDATE OF b SKIP LOCKED LIMIT 1
+        `WITH RECURSIVE ${queuesSql},
+         full_projects AS (
+           SELECT project_id FROM builds WHERE lease_token IS NOT NULL GROUP BY project_id HAVING count(*) >= $5
+         ),
+         candidates AS (
+           SELECT oldest.id, oldest.started_at, queues.running FROM queues CROSS JOIN LATERAL (
+             SELECT w.id, w.started_at FROM builds w
+             WHERE w.tenant_id = queues.tenant_id AND ${isWaiting('w')}
+               AND w.project_id NOT IN (SELECT project_id FROM full_projects)
+             ORDER BY w.started_at, w.id LIMIT ${candidatesOfTenant}
+           ) oldest
+           WHERE $4::int IS NULL OR queues.running < $4
+         ),
+         next AS (
+           SELECT b.id FROM candidates c JOIN builds b USING (id) WHERE ${isWaiting('b')}
+           ORDER BY c.running, c.started_at, c.id FOR UPDATE OF b SKIP LOCKED LIMIT 1
          )
          UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = now(), updated_at = now(),
                              lease_expires_at = now() + make_interval(secs => $3)
@@ -80,7 +100,13 @@ export class BuildQueueRepository {
                    p.dockerfile_path AS "dockerfilePath", p.context_path AS "contextPath",
                    p.image_repository AS "imageRepository", p.build_timeout_seconds AS "timeoutSeconds",
                    t.registry_prefixes AS "registryPrefixes"`,
-        [workerId, token, leaseSeconds],
+        [
+          workerId,
+          token,
+          leaseSeconds,
+          this.env.MAX_RUNNING_PER_TENANT ?? null,
+          this.env.MAX_RUNNING_PER_PROJECT ?? null,
+        ],
       );
       if (claim === undefined) return null;
       await this.logs.setWriter(manager, claim.id, token);

@@ -103,6 +103,7 @@ describe('status', () => {
       build_id: build.id,
       status: 'queued',
       progress: null,
+      queue_position: null,
       started_at: null,
       estimated_completion: null,
       error: null,
