@@ -125,7 +125,8 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     void run.check();
     void run.ended.then(() => {
       this.runs.delete(claim.id);
-      this.wake();
+      // Not this worker alone: a limit may have held another one back.
+      this.notifications.wake({ kind: 'queue' });
     });
     return true;
   }

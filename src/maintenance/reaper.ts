@@ -5,6 +5,7 @@ import { logEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import { transitions } from '../builds/build-state';
 import { ENV, type Env } from '../config/env';
+import { Notifications } from '../database/notifications';
 import { query } from '../database/query';
 import type { BuildLogAppended } from '../events/build-events';
 
@@ -40,6 +41,7 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly dataSource: DataSource,
     private readonly logs: BuildLogsRepository,
     private readonly publisher: LogPublisher,
+    private readonly notifications: Notifications,
   ) {}
 
   public onApplicationBootstrap(): void {
@@ -60,7 +62,8 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private async reapAll(): Promise<void> {
     try {
-      while (await this.reapOne((manager) => this.endLost(manager)));
+      // A limit may have held a build back while the lost one counted.
+      while (await this.reapOne((manager) => this.endLost(manager))) this.notifications.wake({ kind: 'queue' });
       while (await this.reapOne((manager) => this.endUnclaimed(manager)));
     } catch (error) {
       this.logger.warn(`Builds to be ended could not be looked for: ${String(error)}`);
