@@ -47,9 +47,7 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
   public onApplicationBootstrap(): void {
     this.timer = setInterval(
       () => {
-        this.reaping ??= this.reapAll().finally(() => {
-          this.reaping = undefined;
-        });
+        void this.reap();
       },
       Math.min(intervalMs, (this.env.LEASE_SECONDS * 1000) / 2),
     );
@@ -58,6 +56,14 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
   public async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await this.reaping;
+  }
+
+  /** Ends what must be ended now; builds that another process is about to end are left to it. */
+  public reap(): Promise<void> {
+    this.reaping ??= this.reapAll().finally(() => {
+      this.reaping = undefined;
+    });
+    return this.reaping;
   }
 
   private async reapAll(): Promise<void> {
