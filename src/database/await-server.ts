@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { isDatabaseUnavailable } from './database-errors';
+import { isConnectionRefusedByServer, isDatabaseUnavailable } from './database-errors';
 import { StartError } from './start-error';
 
 const patienceMs = 30_000;
@@ -30,7 +30,9 @@ export async function awaitServer(
     } catch (cause) {
       signal.throwIfAborted();
       const reason = reasonOf(cause);
-      if (!isDatabaseUnavailable(cause)) throw new StartError(`The database at ${place} refused: ${reason}`, { cause });
+      if (isConnectionRefusedByServer(cause) || !isDatabaseUnavailable(cause)) {
+        throw new StartError(`The database at ${place} refused: ${reason}`, { cause });
+      }
       if (Date.now() > deadline) throw new StartError(`The database at ${place} does not answer: ${reason}`, { cause });
       if (attempt === 1) logger.log(`Waiting for the database at ${place} (${reason})`);
       await sleep(250, undefined, { signal }).catch(() => undefined);

@@ -5,16 +5,19 @@ import { TimedClient } from './timed-client';
 
 /**
  * How long a request waits for the database at most. It waits for a free connection or for a new one, then for its
- * statement, and when the database hangs it must have its 503 within 5 s. The server gives up first, where it still
- * can, because then the connection stays good.
+ * statement, and when the database hangs it must have its 503 within 5 s, on a busy machine too. The server gives up
+ * first, where it still can, because then the connection stays good.
  */
 const waits = {
-  freeConnectionMs: 2_500,
+  freeConnectionMs: 2_000,
   newConnectionMs: 1_500,
   lockMs: 2_000,
   statementMs: 2_000,
   answerMs: 2_300,
 };
+
+/** A process that froze inside of a transaction holds its locks no longer; those of claims keep all workers waiting. */
+const idleTransactionMs = 10_000;
 
 /** The options of every connection pool of this service. The schema is the migrations' alone. */
 export function dataSourceOptions(url: string): PostgresDataSourceOptions {
@@ -43,7 +46,7 @@ export function dataSourceOptions(url: string): PostgresDataSourceOptions {
       lock_timeout: waits.lockMs,
       statement_timeout: waits.statementMs,
       query_timeout: waits.answerMs,
-      idle_in_transaction_session_timeout: 60_000,
+      idle_in_transaction_session_timeout: idleTransactionMs,
     },
   };
 }

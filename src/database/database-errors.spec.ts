@@ -1,16 +1,26 @@
-import { isDatabaseUnavailable, isDeadlock, isUniqueViolation } from './database-errors';
+import { isConnectionRefusedByServer, isDatabaseUnavailable, isDeadlock, isUniqueViolation } from './database-errors';
 
 const withFields = (fields: object): Error => Object.assign(new Error('said the driver'), fields);
 
 describe('isDatabaseUnavailable', () => {
-  it.each(['57P01', '57P03', '53300', '53100', '57014', '55P03', '08006', '40001', '40P01'])(
-    'knows the state %s',
-    (code) => {
-      expect(isDatabaseUnavailable(withFields({ code }))).toBe(true);
-    },
-  );
+  it.each([
+    ...['57P01', '57P02', '57P03', '57P05', '57014', '53100', '53300', '58030', '25P03', '25006'],
+    ...['08001', '08006', '08P01', '55P03', '40001', '40P01', '3D000', '28P01'],
+  ])('knows the state %s', (code) => {
+    expect(isDatabaseUnavailable(withFields({ code }))).toBe(true);
+  });
 
-  it.each(['23505', '22P02', '42P01', '08', ''])('is not misled by the state "%s"', (code) => {
+  it.each([
+    'Connection terminated unexpectedly',
+    'Query read timeout',
+    'Query runner already released. Cannot run queries anymore.',
+    'This socket has been ended by the other party',
+  ])('knows what is said without a state: "%s"', (message) => {
+    expect(isDatabaseUnavailable(new Error(message))).toBe(true);
+    expect(isDatabaseUnavailable(new Error(`Not so: ${message}`))).toBe(false);
+  });
+
+  it.each(['23505', '22P02', '42P01', '57000', '58P01', '08', '53', ''])('is not misled by the state "%s"', (code) => {
     expect(isDatabaseUnavailable(withFields({ code }))).toBe(false);
   });
 
@@ -32,6 +42,15 @@ describe('isDatabaseUnavailable', () => {
     const loop = new Error('loop');
     loop.cause = loop;
     expect(isDatabaseUnavailable(loop)).toBe(false);
+  });
+});
+
+describe('isConnectionRefusedByServer', () => {
+  it('tells a server that does not let us in from one that cannot serve now', () => {
+    expect(isConnectionRefusedByServer(withFields({ driverError: withFields({ code: '3D000' }) }))).toBe(true);
+    expect(isConnectionRefusedByServer(withFields({ code: '28P01' }))).toBe(true);
+    expect(isConnectionRefusedByServer(withFields({ code: '57P03' }))).toBe(false);
+    expect(isConnectionRefusedByServer(withFields({ code: 'ECONNREFUSED', syscall: 'connect' }))).toBe(false);
   });
 });
 

@@ -1,22 +1,25 @@
+/** The SQLSTATEs of a server that does not let us in: an operator has to mend that, there or in DATABASE_URL. */
+const refusingStates = [
+  '28000', // invalid authorization
+  '28P01', // invalid password
+  '3D000', // the database does not exist, as while it is being restored
+];
+
 /** The SQLSTATEs of a server that cannot serve now: the same request may succeed a little later. */
 const unavailableStates = new Set([
+  ...refusingStates,
   '40001', // serialization failure
   '40P01', // deadlock
-  '53000', // insufficient resources
-  '53100', // disk full
-  '53200', // out of memory
-  '53300', // too many connections
   '55P03', // lock not available: lock_timeout
   '57014', // query cancelled: statement_timeout
-  '57P01', // admin shutdown
-  '57P02', // crash shutdown
-  '57P03', // cannot connect now
-  '57P04', // database dropped
-  '57P05', // idle session timeout
   '25P03', // idle in transaction session timeout
   '25006', // read-only transaction: connected to a standby
+  '58000', // system error
   '58030', // input/output error
 ]);
+
+/** Whole classes: 08 connection exceptions, 53 insufficient resources (disk full, memory, connections), 57P shutdown. */
+const unavailableClasses = /^(08...|53...|57P..)$/;
 
 const unavailableCodes = new Set([
   'ECONNREFUSED',
@@ -31,9 +34,25 @@ const unavailableCodes = new Set([
   'EAI_AGAIN',
 ]);
 
-/** What `pg` says without a code. */
-const unavailableMessages =
-  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|Client was closed and is not queryable|Client has encountered a connection error|Cannot use a pool after calling end|Driver not Connected)/;
+/** What `pg`, TypeORM and Node's sockets say without a code or system call, each of a connection that is gone. */
+const unavailableMessages = new RegExp(
+  [
+    'Connection terminated',
+    'timeout exceeded when trying to connect',
+    'timeout expired',
+    'Query read timeout',
+    'Client was closed and is not queryable',
+    'Client has encountered a connection error',
+    'Cannot use a pool after calling end',
+    'Driver not Connected',
+    // TypeORM, when the connection was lost between two statements of a transaction.
+    'Query runner already released',
+    'This socket has been ended by the other party',
+    'Client network socket disconnected',
+  ]
+    .map((start) => `^${start}`)
+    .join('|'),
+);
 
 /**
  * Whether the error, or one that caused it, says that the database cannot be reached or cannot serve now: it is down,
@@ -42,12 +61,17 @@ const unavailableMessages =
 export function isDatabaseUnavailable(error: unknown): boolean {
   return some(error, (each) => {
     const code = textOf(each, 'code');
-    // Also class 08, connection exceptions. A network or file error counts only as a connection's.
-    if (unavailableStates.has(code) || /^08...$/.test(code)) return true;
+    if (unavailableStates.has(code) || unavailableClasses.test(code)) return true;
+    // A network or file error counts only as a connection's.
     if (unavailableCodes.has(code))
       return ['connect', 'read', 'write', 'getaddrinfo'].includes(textOf(each, 'syscall'));
     return unavailableMessages.test(textOf(each, 'message'));
   });
+}
+
+/** Whether the server answers but does not let us in: waiting alone does not help. */
+export function isConnectionRefusedByServer(error: unknown): boolean {
+  return some(error, (each) => refusingStates.includes(textOf(each, 'code')));
 }
 
 /** Whether a unique constraint or index, the named one if a name is given, refused a row. */
