@@ -14,6 +14,7 @@ import { HealthModule } from './health/health.module';
 import { HttpModule } from './http/http.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
 import { ProjectsModule } from './projects/projects.module';
+import { RateLimitsModule } from './rate-limits/rate-limits.module';
 import { TenantsModule } from './tenants/tenants.module';
 import { UsersModule } from './users/users.module';
 
@@ -27,6 +28,7 @@ export class AppModule {
         DatabaseModule,
         EventsModule,
         HttpModule,
+        RateLimitsModule,
         AccessModule,
         UsersModule,
         TenantsModule,

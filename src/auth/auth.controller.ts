@@ -1,8 +1,10 @@
-import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { Request } from 'express';
 import { CurrentIdentity } from '../access/current-identity.decorator';
 import type { Identity } from '../access/identity';
 import { Public, RequireSignIn } from '../access/require-permission.decorator';
+import { ClientAddress } from '../http/client-address';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { exampleUser, UserDto } from '../users/user.dto';
 import { exampleTokenPair, LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
@@ -11,15 +13,18 @@ import { AuthService } from './auth.service';
 @ApiTags('Auth')
 @Controller('auth')
 export class AuthController {
-  public constructor(private readonly auth: AuthService) {}
+  public constructor(
+    private readonly auth: AuthService,
+    private readonly clients: ClientAddress,
+  ) {}
 
   @Post('login')
   @HttpCode(200)
   @Public({ operationId: 'login', summary: 'Sign in with e-mail and password' })
   @ApiOkResponse({ type: TokenPairDto, description: 'Signed in', example: exampleTokenPair })
-  @ErrorResponses(400, [401, 'Wrong e-mail address or password', 'The e-mail address or the password is wrong'])
-  public login(@Body() request: LoginDto): Promise<TokenPairDto> {
-    return this.auth.login(request);
+  @ErrorResponses(400, [401, 'Wrong e-mail address or password', 'The e-mail address or the password is wrong'], 429)
+  public login(@Body() login: LoginDto, @Req() request: Request): Promise<TokenPairDto> {
+    return this.auth.login(login, this.clients.networkOf(request));
   }
 
   @Post('refresh')

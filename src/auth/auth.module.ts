@@ -3,11 +3,13 @@ import { TenantsModule } from '../tenants/tenants.module';
 import { UsersModule } from '../users/users.module';
 import { AuthController } from './auth.controller';
 import { AuthService } from './auth.service';
+import { KnownClientsRepository } from './known-clients.repository';
+import { LoginLimits } from './login-limits';
 import { RefreshTokensRepository } from './refresh-tokens.repository';
 
 @Module({
   imports: [UsersModule, TenantsModule],
   controllers: [AuthController],
-  providers: [AuthService, RefreshTokensRepository],
+  providers: [AuthService, KnownClientsRepository, LoginLimits, RefreshTokensRepository],
 })
 export class AuthModule {}

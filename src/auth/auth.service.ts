@@ -11,6 +11,7 @@ import { toUser, type UserDto } from '../users/user.dto';
 import type { UserEntity } from '../users/user.entity';
 import { UsersRepository } from '../users/users.repository';
 import type { LoginDto, TokenPairDto } from './auth.dto';
+import { LoginLimits } from './login-limits';
 import { RefreshTokensRepository } from './refresh-tokens.repository';
 
 @Injectable()
@@ -21,15 +22,23 @@ export class AuthService {
     private readonly users: UsersRepository,
     private readonly tenants: TenantsRepository,
     private readonly refreshTokens: RefreshTokensRepository,
+    private readonly limits: LoginLimits,
   ) {}
 
-  /** @throws ApiError 401 with one text, after the same work, for an unknown address and for a wrong password. */
-  public async login({ email, password }: LoginDto): Promise<TokenPairDto> {
+  /**
+   * @param client the network that asks
+   * @throws ApiError 401 with one text, after the same work, for an unknown address and for a wrong password; 429 after
+   * too many attempts
+   */
+  public async login({ email, password }: LoginDto, client: string): Promise<TokenPairDto> {
+    const attempt = { email, client };
+    await this.limits.admit(attempt);
     const user = await this.users.findByEmail(email);
     const isRight = await verifyPassword(password, user?.passwordHash ?? null);
     if (user === null || !isRight || !(await this.isEnabled(user))) {
       throw new ApiError(401, 'The e-mail address or the password is wrong');
     }
+    await this.limits.succeeded(attempt);
     return this.tokens(user, await this.refreshTokens.issue(user.id));
   }
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
@@ -24,6 +25,12 @@ const origins = commaList.superRefine((values, context) => {
     }
   }
 });
+
+const isAddressOrNetwork = (value: string): boolean => {
+  const [address = '', bits, ...more] = value.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return most > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most));
+};
 
 const roles = commaList.superRefine((values, context) => {
   if (values.length === 0 || values.some((value) => value !== 'api' && value !== 'worker')) {
@@ -56,6 +63,8 @@ const schema = z
     MAX_RUNNING_PER_PROJECT: wholeNumber(1, 1_000_000).optional(),
     LEASE_SECONDS: wholeNumber(3, 3_600).default(30),
     QUEUE_TTL_SECONDS: wholeNumber(1, 31_536_000).default(86_400),
+    CHECKOUT_TIMEOUT_SECONDS: wholeNumber(1, 86_400).default(600),
+    PUSH_TIMEOUT_SECONDS: wholeNumber(1, 86_400).default(900),
     SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 86_400).default(30),
     BUILD_ENGINE: z.enum(['auto', 'buildah']).default('auto'),
     BUILD_USER: z
@@ -79,6 +88,10 @@ const schema = z
       .refine((values) => values.every((value) => /^[^\s/@]+:\d{1,5}$/.test(value)), 'must list host:port')
       .default([]),
     ALLOWED_ORIGINS: origins.default([]),
+    TRUSTED_PROXIES: commaList
+      .refine((values) => values.every(isAddressOrNetwork), 'must list IP addresses and networks like 10.0.0.0/8')
+      .default([]),
+    RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000_000).default(600),
     REGISTRY_AUTH_FILE: absolutePath.optional(),
     REGISTRY_INSECURE: commaList.default([]),
     MAX_STREAMS_PER_TENANT: wholeNumber(1, 1_000_000).default(1_000),

@@ -3,6 +3,8 @@ import { Initial1795305600000 } from '../../migrations/1795305600000-initial';
 import { LogCompaction1795392000000 } from '../../migrations/1795392000000-log-compaction';
 import { QueueOrder1795478700000 } from '../../migrations/1795478700000-queue-order';
 import { Retention1795480200000 } from '../../migrations/1795480200000-retention';
+import { RateLimits1795485600000 } from '../../migrations/1795485600000-rate-limits';
+import { KnownClients1795486000000 } from '../../migrations/1795486000000-known-clients';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -10,4 +12,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   LogCompaction1795392000000,
   QueueOrder1795478700000,
   Retention1795480200000,
+  RateLimits1795485600000,
+  KnownClients1795486000000,
 ];

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { ClientAddress } from './client-address';
 import { ErrorEnvelopeFilter } from './error-envelope.filter';
 import { Idempotency } from './idempotency';
 import { JsonBodyInterceptor } from './json-body.interceptor';
@@ -8,11 +9,12 @@ import { validationPipe } from './validation.pipe';
 @Global()
 @Module({
   providers: [
+    ClientAddress,
     Idempotency,
     { provide: APP_FILTER, useClass: ErrorEnvelopeFilter },
     { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
     { provide: APP_PIPE, useFactory: validationPipe },
   ],
-  exports: [Idempotency],
+  exports: [ClientAddress, Idempotency],
 })
 export class HttpModule {}

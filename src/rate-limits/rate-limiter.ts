@@ -43,6 +43,11 @@ export class RateLimiter {
     return granted > 0 ? null : Math.max(1, Math.ceil(endsInMs / 1_000));
   }
 
+  /** One attempt that was counted does not count after all. */
+  public giveBack(key: string): Promise<void> {
+    return this.repository.giveBack(key);
+  }
+
   /** Forgets the attempts that were counted. */
   public forget(key: string): Promise<void> {
     return this.repository.forget(key);

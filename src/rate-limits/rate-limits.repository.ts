@@ -47,6 +47,15 @@ export class RateLimitsRepository {
     return share;
   }
 
+  /** Puts one unit back that was taken from a window which still goes on. */
+  public async giveBack(key: string): Promise<void> {
+    await query(
+      this.source,
+      'UPDATE rate_limits SET taken = taken - 1 WHERE key = $1 AND taken > 0 AND window_ends_at > now()',
+      [key],
+    );
+  }
+
   /** Begins the window anew. */
   public async forget(key: string): Promise<void> {
     await query(this.source, 'DELETE FROM rate_limits WHERE key = $1', [key]);

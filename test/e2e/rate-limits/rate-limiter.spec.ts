@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../../src/database/data-source-options';
 import { RateLimiter } from '../../../src/rate-limits/rate-limiter';
@@ -9,6 +10,7 @@ let sources: DataSource[];
 let limiters: RateLimiter[];
 
 beforeAll(async () => {
+  Logger.overrideLogger(false);
   postgres = await startTestPostgres();
   sources = [1, 2, 3].map(() => new DataSource(dataSourceOptions(postgres.url)));
   await Promise.all(sources.map((source) => source.initialize()));
