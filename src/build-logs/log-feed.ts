@@ -2,17 +2,19 @@ import type { BuildLogAppended } from '../events/build-events';
 import type { LogHead } from './build-logs.repository';
 import { FramedLines } from './framed-lines';
 import { type LogStream, type LogStreamStore, pageLines } from './log-stream';
+import type { LogStreamOptions } from './log-stream-options';
 
 /** The subscribers of one build in this process. What they share is framed once, or read once. */
 export class LogFeed {
   private readonly streams = new Set<LogStream>();
   private refreshing = false;
   private again = false;
+  private retry: NodeJS.Timeout | undefined;
 
   public constructor(
     private readonly buildId: string,
     private readonly store: LogStreamStore,
-    private readonly pageBytes: number,
+    private readonly options: Pick<LogStreamOptions, 'pageBytes' | 'retryMs'>,
     private readonly onTrouble: (error: unknown) => void,
   ) {}
 
@@ -42,7 +44,14 @@ export class LogFeed {
     }
     this.refreshing = true;
     void this.readOnce()
-      .catch(this.onTrouble)
+      .catch((error: unknown) => {
+        this.onTrouble(error);
+        // Who was woken and could not look is not woken again.
+        clearTimeout(this.retry);
+        this.retry = setTimeout(() => {
+          this.refresh();
+        }, this.options.retryMs).unref();
+      })
       .finally(() => {
         this.refreshing = false;
         if (!this.again) return;
@@ -58,7 +67,7 @@ export class LogFeed {
       const waiting = [...this.streams].filter((stream) => stream.isLive && stream.position < totalLines);
       const from = waiting.reduce((least, { position }) => Math.min(least, position), totalLines);
       if (from === totalLines) break;
-      const page = await this.store.page(this.buildId, from, pageLines, this.pageBytes);
+      const page = await this.store.page(this.buildId, from, pageLines, this.options.pageBytes);
       if (page.lineCount === 0) break;
       this.offer(waiting, FramedLines.of(this.buildId, from, page.lines));
     }

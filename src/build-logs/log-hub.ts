@@ -16,7 +16,8 @@ export class LogHub implements OnModuleInit, OnApplicationShutdown {
   private readonly feeds = new Map<string, LogFeed>();
   private unsubscribe: (() => void) | undefined;
   private poll: NodeJS.Timeout | undefined;
-  private polling = false;
+  private looking: Promise<void> | undefined;
+  private lookAgain = false;
 
   public constructor(
     private readonly repository: BuildLogsRepository,
@@ -29,7 +30,7 @@ export class LogHub implements OnModuleInit, OnApplicationShutdown {
       this.woken(wake);
     });
     this.poll = setInterval(() => {
-      void this.lookAround();
+      this.lookAround();
     }, this.options.pollMs).unref();
   }
 
@@ -41,7 +42,7 @@ export class LogHub implements OnModuleInit, OnApplicationShutdown {
   public join(stream: LogStream): void {
     let feed = this.feeds.get(stream.buildId);
     if (feed === undefined) {
-      feed = new LogFeed(stream.buildId, this.repository, this.options.pageBytes, (error) => {
+      feed = new LogFeed(stream.buildId, this.repository, this.options, (error) => {
         this.logger.warn(`The log of build ${stream.buildId} could not be read: ${String(error)}`);
       });
       this.feeds.set(stream.buildId, feed);
@@ -61,21 +62,33 @@ export class LogHub implements OnModuleInit, OnApplicationShutdown {
 
   private woken(wake: Wake): void {
     if (wake.kind === 'log') this.feeds.get(wake.buildId)?.refresh();
-    else if (wake.kind === 'resync') void this.lookAround();
+    else if (wake.kind === 'resync') this.lookAround();
   }
 
-  /** Looks at all logs that have subscribers, in one query. */
-  private async lookAround(): Promise<void> {
-    if (this.polling || this.feeds.size === 0) return;
-    this.polling = true;
+  /** Looks at all logs that have subscribers. A look under way may have missed what this one is for. */
+  private lookAround(): void {
+    this.lookAgain = true;
+    this.looking ??= this.lookWhileAsked().finally(() => {
+      this.looking = undefined;
+    });
+  }
+
+  private async lookWhileAsked(): Promise<void> {
+    while (this.lookAgain) {
+      this.lookAgain = false;
+      await this.lookOnce();
+    }
+  }
+
+  /** In one query. */
+  private async lookOnce(): Promise<void> {
+    if (this.feeds.size === 0) return;
     try {
       const feeds = [...this.feeds];
       const heads = await this.repository.heads(feeds.map(([buildId]) => buildId));
       for (const [buildId, feed] of feeds) await feed.advance(heads.get(buildId));
     } catch (error) {
       this.logger.warn(`The logs that are being read could not be looked at: ${String(error)}`);
-    } finally {
-      this.polling = false;
     }
   }
 }

@@ -1,8 +1,8 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
 import { DATABASE_ADDRESS, type DatabaseAddress } from './database-address';
+import { WatchedClient, type WatchedClientEvents } from './watched-client';
 
 /** What processes tell one another. A notification only wakes: the truth is always in the tables. */
 export type Wake =
@@ -18,11 +18,12 @@ export type Wake =
 type Sent = Exclude<Wake, { kind: 'resync' }>;
 
 const channel = 'image_factory';
-const reconnectDelayMs = 250;
+const retryMs = 250;
 
 /**
  * LISTEN/NOTIFY on two connections of its own, one channel. Sending is coalesced: while one statement is under way,
- * later wakes of the same build replace each other, and the next statement carries all that gathered.
+ * later wakes of the same build replace each other, and the next statement carries all that gathered. What could not be
+ * sent waits until the database answers again.
  */
 @Injectable()
 export class Notifications implements OnModuleInit, OnApplicationShutdown {
@@ -31,8 +32,8 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   private readonly listeners = new Set<(wake: Wake) => void>();
   private readonly pending = new Map<string, Sent>();
   private readonly stopping = new AbortController();
-  private receiver: Client | undefined;
-  private sender: Client | undefined;
+  private receiver: WatchedClient | undefined;
+  private sender: WatchedClient | undefined;
   private flushing: Promise<void> | undefined;
 
   public constructor(@Inject(DATABASE_ADDRESS) private readonly address: DatabaseAddress) {}
@@ -55,17 +56,15 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   /** Wakes the other processes only: for what this one already knows. */
   public announce(wake: Sent): void {
-    const key = 'buildId' in wake ? `${wake.kind}:${wake.buildId}` : wake.kind;
-    const earlier = this.pending.get(key);
-    const ended = earlier?.kind === 'log' && earlier.ended;
-    this.pending.set(key, wake.kind === 'log' ? { ...wake, ended: wake.ended || ended } : wake);
+    const key = keyOf(wake);
+    this.pending.set(key, joined(this.pending.get(key), wake));
     this.startFlush();
   }
 
   public async onApplicationShutdown(): Promise<void> {
     this.stopping.abort();
     await this.flushing;
-    await Promise.allSettled([this.receiver?.end(), this.sender?.end()]);
+    await Promise.allSettled([this.receiver?.close(), this.sender?.close()]);
   }
 
   private deliver(wake: Wake): void {
@@ -87,41 +86,48 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async flush(): Promise<void> {
-    while (this.pending.size > 0) {
+    for (let failures = 0; this.pending.size > 0;) {
       const wakes = [...this.pending.values()];
       this.pending.clear();
       try {
-        this.sender ??= await this.connect('sender', (lost) => {
-          if (this.sender === lost) this.sender = undefined;
-        });
-        await this.sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
-          channel,
-          wakes.map((wake) => JSON.stringify({ from: this.origin, wake })),
-        ]);
+        await this.send(wakes);
+        failures = 0;
       } catch (error) {
-        // Every reader of a wake also polls slowly, so a lost one costs time and nothing else.
-        if (!this.stopped()) this.logger.warn(`${wakes.length} wakes were not sent: ${String(error)}`);
-        const broken = this.sender;
-        this.sender = undefined;
-        await broken?.end();
-        return;
+        if (this.stopped()) return;
+        if (failures === 0) this.logger.warn(`Wakes could not be sent yet: ${String(error)}`);
+        failures += 1;
+        for (const wake of wakes) {
+          const key = keyOf(wake);
+          this.pending.set(key, joined(wake, this.pending.get(key) ?? wake));
+        }
+        await sleep(retryMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+        if (this.stopped()) return;
       }
     }
   }
 
-  private async listen(): Promise<void> {
-    const client = await this.connect('listener', (lost) => {
-      if (this.receiver === lost) void this.reconnect();
+  private async send(wakes: readonly Sent[]): Promise<void> {
+    this.sender ??= await this.connect('sender', {
+      onLost: () => {
+        this.sender = undefined;
+      },
     });
-    try {
-      client.on('notification', ({ payload }) => {
-        this.receive(payload ?? '');
-      });
-      await client.query(`LISTEN ${channel}`);
-    } catch (error) {
-      await client.end();
-      throw error;
-    }
+    await this.sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
+      channel,
+      wakes.map((wake) => JSON.stringify({ from: this.origin, wake })),
+    ]);
+  }
+
+  private async listen(): Promise<void> {
+    const client = await this.connect('listener', {
+      onLost: () => {
+        if (this.receiver !== undefined) void this.reconnect();
+      },
+      onNotification: (payload) => {
+        this.receive(payload);
+      },
+    });
+    await client.query(`LISTEN ${channel}`);
     this.receiver = client;
     this.deliver({ kind: 'resync' });
   }
@@ -137,42 +143,36 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   private async reconnect(): Promise<void> {
     this.receiver = undefined;
-    for (let said = false; !this.stopped();) {
+    for (let tries = 1; !this.stopped(); tries += 1) {
       try {
-        await sleep(reconnectDelayMs, undefined, { signal: this.stopping.signal });
         await this.listen();
         return;
       } catch (error) {
-        if (!said && !this.stopped()) this.logger.warn(`Listening for notifications failed: ${String(error)}`);
-        said = true;
+        if (tries === 1 && !this.stopped()) this.logger.warn(`Listening for notifications failed: ${String(error)}`);
+        await sleep(retryMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
       }
     }
   }
 
-  private async connect(part: string, onLost: (client: Client) => void): Promise<Client> {
-    const client = new Client({
-      connectionString: this.address.url,
-      application_name: `image-factory ${part}`,
-      connectionTimeoutMillis: 5_000,
-      query_timeout: 5_000,
-      keepAlive: true,
-    });
-    let lost = false;
-    const onEnd = (): void => {
-      if (lost || this.stopped()) return;
-      lost = true;
-      client.end().catch(() => undefined);
-      onLost(client);
-    };
-    client.on('error', onEnd);
-    client.on('end', onEnd);
-    await client.connect();
+  private async connect(name: string, events: WatchedClientEvents): Promise<WatchedClient> {
+    const client = await WatchedClient.open(this.address.url, name, events);
+    if (!this.stopped()) return client;
     // Connected while the service was shutting down: nobody would close it.
-    if (this.stopped()) await client.end();
-    return client;
+    await client.close();
+    throw new Error('The service shuts down');
   }
 
   private stopped(): boolean {
     return this.stopping.signal.aborted;
   }
+}
+
+function keyOf(wake: Sent): string {
+  return 'buildId' in wake ? `${wake.kind}:${wake.buildId}` : wake.kind;
+}
+
+/** The later of two wakes with one key; the end of a log is not lost. */
+function joined(earlier: Sent | undefined, later: Sent): Sent {
+  const hasEnded = earlier?.kind === 'log' && earlier.ended;
+  return later.kind === 'log' ? { ...later, ended: later.ended || hasEnded } : later;
 }
