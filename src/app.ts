@@ -7,12 +7,14 @@ import { LogStreamDoor } from './build-logs/log-stream.door';
 import type { Env } from './config/env';
 import { NestPinoLogger } from './config/logger';
 import { answerClientErrors } from './http/client-error';
+import { allowOrigins } from './http/cors';
 import { BareExpressAdapter } from './http/express.adapter';
 import { openApiDocument, serveDocument } from './http/openapi';
 import { noStore } from './http/no-store.middleware';
 import { requestLog } from './http/request-log';
 import { trace } from './http/trace.middleware';
 import { requireHost } from './http/require-host.middleware';
+import { securityHeaders } from './http/security-headers';
 import { takeUndecodablePath } from './http/undecodable-path.middleware';
 import { failed, unmatched } from './http/unmatched';
 import { UpgradeAdapter } from './http/upgrade.adapter';
@@ -34,7 +36,8 @@ export async function createApp(env: Env, logger: Logger, stop?: AbortSignal): P
   app.disable('x-powered-by');
   app.set('etag', false);
   app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
-  app.use(trace, requestLog(logger), requireHost, takeUndecodablePath);
+  app.use(trace, securityHeaders, requestLog(logger), requireHost, takeUndecodablePath);
+  allowOrigins(app, env.ALLOWED_ORIGINS);
   app.use('/api/v1', noStore);
   app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));
 
