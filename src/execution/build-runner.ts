@@ -11,9 +11,10 @@ import { isDatabaseUnavailable } from '../database/database-errors';
 import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
-import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder } from './image-builder';
+import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
 import { ProgressWriter } from './progress-writer';
+import { withinLimit } from './time-limit';
 import { type Workspace, Workspaces } from './workspaces';
 
 /** Between two tries to record how a build ended while the database does not answer. */
@@ -66,18 +67,13 @@ export class BuildRunner {
       if (reason instanceof LeaseLost) return lease.renew();
       stop(reason);
     });
-    const limit = setTimeout(() => {
-      stop(new BuildFailure(`The build took longer than its limit of ${claim.timeoutSeconds} seconds`));
-    }, claim.timeoutSeconds * 1000);
     const progress = new ProgressWriter(this.queue, claim);
     try {
       const ending = await this.work(claim, log, progress, signal);
-      clearTimeout(limit);
       await this.record(claim, log, progress, ending);
     } catch (error) {
       this.logger.error(error, `Build ${claim.id} could not be recorded; its lease ends by itself`);
     } finally {
-      clearTimeout(limit);
       lease.release();
       log.stop();
     }
@@ -91,7 +87,9 @@ export class BuildRunner {
     signal: AbortSignal,
   ): Promise<Ending | null> {
     try {
-      return await this.build(claim, outputOf(log, progress), progress, signal);
+      const output = outputOf(log, progress);
+      const limit = { part: 'build', seconds: claim.timeoutSeconds, setBy: "the project's build_timeout_seconds" };
+      return await withinLimit(limit, signal, (limited) => this.build(claim, output, progress, limited));
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof BuildStopped) return null;
@@ -113,7 +111,9 @@ export class BuildRunner {
     const workspace = await this.workspaces.open(claim.id);
     try {
       await output.line('INFO', `Checking out ${claim.gitBranch}`, 'checkout');
-      const commit = await workspace.checkOut(claim, output, signal);
+      const commit = await withinLimit(this.checkoutLimit, signal, (limited) =>
+        workspace.checkOut(claim, output, limited),
+      );
       await this.queue.saveCommit(claim, commit);
       progress.update({ stepsDone: 1 });
       await output.line('INFO', `At commit ${commit.commit}`, 'checkout');
@@ -130,6 +130,7 @@ export class BuildRunner {
           tag: `${claim.buildNumber}-${commit.commit.slice(0, 12)}`,
           archivePath: await this.artifacts.pathFor(claim.id),
           registryPrefixes: claim.registryPrefixes,
+          publishLimit: this.publishLimit(claim),
         },
         output,
         signal,
@@ -139,6 +140,15 @@ export class BuildRunner {
     } finally {
       await this.clear(claim, workspace);
     }
+  }
+
+  private get checkoutLimit(): TimeLimit {
+    return { part: 'checkout', seconds: this.env.CHECKOUT_TIMEOUT_SECONDS, setBy: 'CHECKOUT_TIMEOUT_SECONDS' };
+  }
+
+  private publishLimit({ imageRepository }: Claim): TimeLimit {
+    const part = imageRepository === null ? 'writing of the image archive' : 'push of the image';
+    return { part, seconds: this.env.PUSH_TIMEOUT_SECONDS, setBy: 'PUSH_TIMEOUT_SECONDS' };
   }
 
   /** What cannot be removed now is no fault of the build; the next start of a worker tries again. */

@@ -18,6 +18,15 @@ export interface BuildOutput {
   stepsDone(done: number): void;
 }
 
+/** How long a part of a build may take. */
+export interface TimeLimit {
+  /** What is limited, as it stands in "The … took longer than its limit". */
+  readonly part: string;
+  readonly seconds: number;
+  /** Where the limit can be changed: the name of a setting or of a project's field. */
+  readonly setBy: string;
+}
+
 /** All that an engine needs to know of a build. Paths are absolute. */
 export interface ImageBuild {
   readonly buildId: string;
@@ -35,6 +44,8 @@ export interface ImageBuild {
   readonly archivePath: string;
   /** The repository prefixes for which the operator's registry credentials may be used. */
   readonly registryPrefixes: readonly string[];
+  /** For all that follows the last step of the Dockerfile: the push with its retries, or the writing of the archive. */
+  readonly publishLimit: TimeLimit;
 }
 
 export interface BuiltImage {

@@ -15,6 +15,9 @@ export interface Workspace {
   remove(): Promise<void>;
 }
 
+/** The share of the limit of a checkout that one silence of its server may take: three tries fit in. */
+const silentShare = 1 / 5;
+
 /** Makes and removes the workspaces of builds below DATA_DIR. */
 @Injectable()
 export class Workspaces {
@@ -54,6 +57,7 @@ export class Workspaces {
       allowedProtocols,
       allowedPrivateHosts: this.env.BUILD_EGRESS_ALLOW,
       allowedFileRoot: root,
+      patienceSeconds: Math.ceil(this.env.CHECKOUT_TIMEOUT_SECONDS * silentShare),
       ...(root === undefined ? {} : { fileRootInside: view.inside(root) }),
     });
     const { repositoryUrl, gitBranch, gitCommit, commitVerified } = claim;

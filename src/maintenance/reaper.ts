@@ -88,7 +88,7 @@ export class Reaper implements OnApplicationBootstrap, OnApplicationShutdown {
   /** A build that was started, and that no worker has taken for too long. */
   private async endUnclaimed(manager: EntityManager): Promise<Reaped | null> {
     const { from, to } = transitions.fail;
-    const why = `No worker took the build within its limit of ${this.env.QUEUE_TTL_SECONDS} seconds`;
+    const why = `No worker took the build within its limit of ${this.env.QUEUE_TTL_SECONDS} seconds (QUEUE_TTL_SECONDS)`;
     const [expired] = await query<{ id: string }>(
       manager,
       `UPDATE builds SET status = '${to}', error_message = $1, completed_at = now(), updated_at = now()

@@ -18,6 +18,7 @@ import { readPlainFile } from '../files/plain-file';
 import { authFor } from './registry-auth';
 import { RegistryClient } from './registry-client';
 import { ScratchDirs } from '../files/scratch-dirs';
+import { withinLimit } from '../time-limit';
 
 export interface BuildahBuilderOptions {
   readonly cage: Cage;
@@ -104,7 +105,9 @@ export class BuildahBuilder implements ImageBuilder {
       for (const base of plan.baseImages) await this.pull(job, base);
       const imageId = await this.run(job);
       output.stepsDone(plan.stepCount);
-      const image = target === null ? await this.archive(job, imageId) : await this.push(job, imageId, target);
+      const image = await withinLimit(build.publishLimit, signal, (limited) =>
+        this.publish({ ...job, signal: limited }, imageId, target),
+      );
       output.stepsDone(plan.stepCount + 1);
       return image;
     } finally {
@@ -206,6 +209,10 @@ export class BuildahBuilder implements ImageBuilder {
     return readSha256(idFile);
   }
 
+  private publish(job: Job, imageId: string, target: ImageName | null): Promise<BuiltImage> {
+    return target === null ? this.archive(job, imageId) : this.push(job, imageId, target);
+  }
+
   private async archive({ build, place, output, signal }: Job, imageId: string): Promise<BuiltImage> {
     const [archive, digestFile] = [place.outFile('image.tar'), place.outFile('digest')];
     await output.line('INFO', 'Keeping the image as an OCI archive', 'publish');
@@ -217,7 +224,7 @@ export class BuildahBuilder implements ImageBuilder {
     });
     const digest = await readSha256(digestFile);
     signal.throwIfAborted();
-    await keepArchive(archive, build.archivePath);
+    await keepArchive(archive, build.archivePath, signal);
     await output.line('INFO', `Image digest ${digest}`, 'publish');
     return { digest, reference: null };
   }

@@ -9,9 +9,10 @@ import { openPlainFile } from '../files/plain-file';
 /**
  * Moves the engine's archive to its place, whole or not at all, also from one file system to another. It is then the
  * service's own file and is on the disk.
+ * @param signal ends a copy that is under way
  * @throws Error when what the engine left under this name is no plain file.
  */
-export async function keepArchive(from: string, to: string): Promise<void> {
+export async function keepArchive(from: string, to: string, signal?: AbortSignal): Promise<void> {
   const directory = path.dirname(to);
   await mkdir(directory, { recursive: true });
   const part = path.join(directory, `.${randomUUID()}.part`);
@@ -20,7 +21,7 @@ export async function keepArchive(from: string, to: string): Promise<void> {
       await rename(from, part);
     } catch (error) {
       if (!hasCode(error, 'EXDEV')) throw error;
-      await copy(from, part);
+      await copy(from, part, signal);
     }
     const file = await openPlainFile(part);
     try {
@@ -38,7 +39,7 @@ export async function keepArchive(from: string, to: string): Promise<void> {
   await parent.sync().finally(() => parent.close());
 }
 
-async function copy(from: string, to: string): Promise<void> {
+async function copy(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   const source = await openPlainFile(from);
-  await pipeline(source.createReadStream(), createWriteStream(to, { flags: 'wx' }));
+  await pipeline(source.createReadStream(), createWriteStream(to, { flags: 'wx' }), { signal });
 }

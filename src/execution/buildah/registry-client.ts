@@ -8,8 +8,10 @@ import { readRegistryFailure } from './registry-failure';
 /** The engine's own second try, which cannot be turned off, comes at once. */
 const engineRetry: readonly string[] = ['--retry', '1', '--retry-delay', '500ms'];
 
-/** Waits before the second and the third attempt, in milliseconds. */
-const backoffMs: readonly number[] = [1_000, 4_000];
+/** Waits before each further try, in milliseconds: a registry that is started anew is there again in time. */
+const backoffMs: readonly number[] = [1_000, 4_000, 16_000];
+
+const tries = backoffMs.length + 1;
 
 export interface RegistryTask {
   /** The step under which its lines stand in the log. */
@@ -30,7 +32,7 @@ export class RegistryClient {
   ) {}
 
   /**
-   * Tries up to three times where the trouble may pass.
+   * Tries up to four times where the trouble may pass.
    * @throws BuildFailure with the cause in plain words.
    */
   public async run(task: RegistryTask): Promise<void> {
@@ -38,9 +40,11 @@ export class RegistryClient {
       const error = await this.attempt(task);
       if (error === null) return;
       const { reason, transient } = readRegistryFailure(error, Object.keys(task.auth.auths).length > 0);
-      const wait = transient ? backoffMs[attempt] : undefined;
-      if (wait === undefined) throw new BuildFailure(`${task.subject}: ${reason}`);
-      await this.output.line('WARN', `${task.subject}: ${reason}; trying again in ${wait / 1_000} s`, task.step);
+      if (!transient) throw new BuildFailure(`${task.subject}: ${reason}`);
+      const wait = backoffMs[attempt];
+      if (wait === undefined) throw new BuildFailure(`${task.subject}: ${reason} (after ${tries} tries)`);
+      const next = `try ${attempt + 2} of ${tries} follows in ${wait / 1_000} s`;
+      await this.output.line('WARN', `${task.subject}: ${reason}; ${next}`, task.step);
       await sleep(wait, undefined, { signal: this.signal }).catch(() => undefined);
       this.signal.throwIfAborted();
     }

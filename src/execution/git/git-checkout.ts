@@ -17,6 +17,8 @@ export interface GitCheckoutOptions extends GitRemotePolicy {
   readonly launch: RunProcess;
   /** How long to wait before each further try after network trouble; by default 2 and 8 seconds. */
   readonly retryDelaysMs?: readonly number[];
+  /** How long a server may send nothing before another try is made; by default 120. */
+  readonly patienceSeconds?: number;
 }
 
 export interface CheckoutRequest {
@@ -50,11 +52,11 @@ export class GitCheckout {
    * @throws the signal's reason after an abort, once every process of git is dead.
    */
   public async checkout(request: CheckoutRequest, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut> {
-    const { launch, retryDelaysMs = [2_000, 8_000] } = this.options;
+    const { launch, retryDelaysMs = [2_000, 8_000], patienceSeconds } = this.options;
     const problem = refNameProblem(request.branch);
     if (problem !== null) throw new BuildFailure(`The branch or tag "${request.branch}" is refused: it ${problem}.`);
     const remote = await this.admit(request.repositoryUrl, retryDelaysMs, signal);
-    const git = new GitCommand(launch, request.dir, remote, output, signal);
+    const git = new GitCommand(launch, request.dir, remote, output, signal, patienceSeconds);
     const fetch = new GitFetch(git, remote, output, signal, retryDelaysMs);
     return new Checkout(request, remote, git, fetch).run();
   }

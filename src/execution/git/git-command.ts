@@ -7,6 +7,9 @@ import { SecretMask } from '../process/secret-mask';
 /** How often a running percentage is shown. */
 const progressMs = 2_000;
 
+/** How long an HTTP server may send nothing before it counts as hanging. */
+const usualPatienceSeconds = 120;
+
 /** How many of the last messages tell why a command failed. */
 const keptMessages = 50;
 
@@ -25,9 +28,6 @@ const settings: Readonly<Record<string, string>> = {
   'core.protectNTFS': 'true',
   'credential.helper': '',
   'http.followRedirects': 'false',
-  // A server that sends nothing for two minutes hangs.
-  'http.lowSpeedLimit': '1',
-  'http.lowSpeedTime': '120',
   'submodule.recurse': 'false',
   'filter.lfs.smudge': '',
   'filter.lfs.process': '',
@@ -71,9 +71,10 @@ function pinned({ protocol, server }: GitRemote): { settings: Record<string, str
   }
 }
 
-function environment(remote: GitRemote): Record<string, string> {
+function environment(remote: GitRemote, patienceSeconds: number): Record<string, string> {
   const pins = pinned(remote);
-  const all = { ...settings, ...pins.settings };
+  const patience = { 'http.lowSpeedLimit': '1', 'http.lowSpeedTime': String(patienceSeconds) };
+  const all = { ...settings, ...patience, ...pins.settings };
   const entries = Object.entries(all).flatMap(([key, value], index): [string, string][] => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
@@ -106,15 +107,19 @@ export class GitCommand {
   private readonly mask: SecretMask;
   private lastProgress = performance.now();
 
-  /** `directory`: the working tree, as launched commands see it; it exists. */
+  /**
+   * `directory`: the working tree, as launched commands see it; it exists. `patienceSeconds`: an HTTP server that sends
+   * nothing for so long hangs.
+   */
   public constructor(
     private readonly launch: RunProcess,
     private readonly directory: string,
     private readonly remote: GitRemote,
     private readonly output: BuildOutput,
     private readonly signal: AbortSignal,
+    patienceSeconds = usualPatienceSeconds,
   ) {
-    this.env = environment(remote);
+    this.env = environment(remote, patienceSeconds);
     const [userInfo = ''] = /(?<=^\w+:\/\/)[^/@]+(?=@)/.exec(remote.url) ?? [];
     this.mask = new SecretMask([userInfo, ...userInfo.split(':')]);
   }

@@ -52,12 +52,14 @@ export class GitFetch {
     const { git, remote } = this;
     const plain = ['--quiet', '--progress', '--no-tags', '--no-recurse-submodules', '--no-write-fetch-head'];
     const args = ['fetch', ...plain, ...this.serverOptions(), ...extra, '--', remote.url, refspec];
-    for (const delay of [...this.retryDelaysMs, null]) {
+    const tries = this.retryDelaysMs.length + 1;
+    for (const [index, delay] of [...this.retryDelaysMs, null].entries()) {
       const result = await git.run(args, gitDir);
       const meaning = result.succeeded ? 'other' : meaningOf(result.messages);
       if (meaning === 'other') return result;
       if (meaning !== 'unreachable' || delay === null) throw this.failure(result);
-      await this.output.line('WARN', `Network trouble; the next try is in ${delay / 1_000} s.`, 'checkout');
+      const next = `try ${index + 2} of ${tries} follows in ${delay / 1_000} s`;
+      await this.output.line('WARN', `Network trouble: ${causeOf(result.messages)}; ${next}`, 'checkout');
       await sleep(delay, undefined, { signal: this.signal }).catch(() => {
         this.signal.throwIfAborted();
       });

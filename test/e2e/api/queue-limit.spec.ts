@@ -26,7 +26,7 @@ describe('a started build that no worker takes', () => {
     const read = async () => (await world.caller.get<BuildDto>(`/builds/${started.id}`)).expect(200);
     await waitUntil(async () => (await read()).status !== 'in_progress');
 
-    const message = 'No worker took the build within its limit of 1 seconds';
+    const message = 'No worker took the build within its limit of 1 seconds (QUEUE_TTL_SECONDS)';
     expect(await read()).toMatchObject({
       status: 'failed',
       error_message: message,

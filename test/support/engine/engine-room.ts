@@ -94,6 +94,7 @@ export class EngineRoom {
       tag: '1-abc',
       archivePath: path.join(this.dataDir, 'artifacts', `${buildId}.tar`),
       registryPrefixes: [],
+      publishLimit: { part: 'push', seconds: 900, setBy: 'PUSH_TIMEOUT_SECONDS' },
       ...wishes,
     };
     return { job, output: new RecordedOutput(), signal };
