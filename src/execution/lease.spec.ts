@@ -65,17 +65,36 @@ describe('a lease', () => {
     await jest.advanceTimersByTimeAsync(10_000);
     queue.asked[0]?.(null);
     await jest.advanceTimersByTimeAsync(60_000);
-    expect(stopped.map(({ why }) => why)).toEqual(['lost']);
+    expect(stopped).toMatchObject([{ why: 'lost', killAfterMs: 0 }]);
     expect(queue.asked).toHaveLength(1);
   });
 
-  it('ends the build before it is over when the database does not answer', async () => {
-    for (const after of [10_000, 20_000]) {
-      await jest.advanceTimersByTimeAsync(10_000);
+  it('is asked for again soon when the database did not answer, and goes on when it does', async () => {
+    await jest.advanceTimersByTimeAsync(10_000);
+    queue.asked[0]?.(new Error('Connection terminated'));
+    await jest.advanceTimersByTimeAsync(1_000);
+    expect(queue.asked).toHaveLength(2);
+    queue.asked[1]?.({ goesOn: true });
+    await jest.advanceTimersByTimeAsync(17_000);
+    expect(stopped).toEqual([]);
+  });
+
+  it('ends the build in time to be dead before the lease is over when every renewal fails', async () => {
+    for (let elapsedMs = 0; elapsedMs < 18_000; elapsedMs += 1_000) {
+      expect(stopped).toEqual([]);
+      await jest.advanceTimersByTimeAsync(1_000);
       queue.asked.at(-1)?.(new Error('Connection terminated'));
-      await jest.advanceTimersByTimeAsync(0);
-      expect([after, stopped.length]).toEqual([after, after === 20_000 ? 1 : 0]);
     }
-    expect(stopped[0]?.why).toBe('lost');
+    await jest.advanceTimersByTimeAsync(0);
+    expect(stopped.map(({ why }) => why)).toEqual(['lost']);
+    expect(18_000 + (stopped[0]?.killAfterMs ?? Infinity)).toBeLessThan(30_000);
+  });
+
+  it('does so too when the database answers nothing at all', async () => {
+    await jest.advanceTimersByTimeAsync(18_000);
+    expect(stopped.map(({ why }) => why)).toEqual(['lost']);
+    queue.asked[0]?.({ goesOn: true });
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(stopped).toHaveLength(1);
   });
 });

@@ -24,7 +24,7 @@ export interface RunOptions {
    * the child once its pipe is full. A throw or a rejection ends the child, and is what `runProcess` rejects with.
    */
   readonly onLine?: (line: OutputLine) => void | Promise<void>;
-  /** Ends the child and all that descends from it: TERM, `killAfterMs`, KILL. */
+  /** Ends the child and all that descends from it: TERM, `killAfterMs` (the reason's own, if it has one), KILL. */
   readonly signal?: AbortSignal;
   /** 10,000 by default. */
   readonly killAfterMs?: number;
@@ -76,7 +76,7 @@ export async function runProcess(command: readonly [string, ...string[]], option
     signal?.throwIfAborted();
     return result;
   } catch (error) {
-    await tree.end(killAfterMs);
+    await tree.end(patienceOf(error) ?? killAfterMs);
     await exited;
     readers.forEach((reader) => {
       reader.expectEnd();
@@ -88,6 +88,12 @@ export async function runProcess(command: readonly [string, ...string[]], option
     abort.forget();
     child.removeAllListeners();
   }
+}
+
+/** How long the reason of an abort leaves to the processes; undefined: it does not say. */
+function patienceOf(reason: unknown): number | undefined {
+  const patience: unknown = reason instanceof Error && 'killAfterMs' in reason ? reason.killAfterMs : undefined;
+  return typeof patience === 'number' ? patience : undefined;
 }
 
 /** A promise that rejects with the reason of a signal, and can be forgotten. */
