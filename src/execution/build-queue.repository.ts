@@ -65,7 +65,8 @@ export class BuildQueueRepository {
 
   /**
    * Takes the next build in the order of the queue that no limit holds back; null when there is none. Claims of all
-   * workers go one after the other, and so they never exceed a limit together.
+   * workers go one after the other, and so they never exceed a limit together. Their time is that of the statement: the
+   * transaction may have waited for its turn.
    */
   public claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
     return this.dataSource.transaction(async (manager) => {
@@ -90,8 +91,8 @@ export class BuildQueueRepository {
            SELECT b.id FROM candidates c JOIN builds b USING (id) WHERE ${isWaiting('b')}
            ORDER BY c.running, c.started_at, c.id FOR UPDATE OF b SKIP LOCKED LIMIT 1
          )
-         UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = now(), updated_at = now(),
-                             lease_expires_at = now() + make_interval(secs => $3)
+         UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = clock_timestamp(), updated_at = now(),
+                             lease_expires_at = clock_timestamp() + make_interval(secs => $3)
          FROM next, projects p, tenants t
          WHERE b.id = next.id AND p.id = b.project_id AND t.id = b.tenant_id
          RETURNING b.id, b.lease_token AS token, b.project_id AS "projectId", b.build_number AS "buildNumber",
