@@ -17,6 +17,9 @@ import { ProgressWriter } from './progress-writer';
 import { withinLimit } from './time-limit';
 import { type Workspace, Workspaces } from './workspaces';
 
+/** What the reaper says as well: whoever comes first records it, also when the database is back before the lease ends. */
+const lost: Ending = { status: 'failed', message: 'worker lost' };
+
 /** Between two tries to record how a build ended while the database does not answer. */
 const retryMs = 500;
 
@@ -79,7 +82,7 @@ export class BuildRunner {
     }
   }
 
-  /** Null: the build was withdrawn, or is not ours any more. */
+  /** Null: the build was withdrawn. */
   private async work(
     claim: Claim,
     log: LogWriter,
@@ -92,7 +95,7 @@ export class BuildRunner {
       return await withinLimit(limit, signal, (limited) => this.build(claim, output, progress, limited));
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
-      if (reason instanceof BuildStopped) return null;
+      if (reason instanceof BuildStopped) return reason.why === 'lost' ? lost : null;
       if (reason instanceof BuildFailure) return { status: 'failed', message: reason.message };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
       return {
