@@ -7,6 +7,7 @@ import { BuildStatusModule } from './build-status/build-status.module';
 import { BuildsModule } from './builds/builds.module';
 import { ConfigModule } from './config/config.module';
 import type { Env } from './config/env';
+import type { Lifetime } from './config/lifetime';
 import { DatabaseModule } from './database/database.module';
 import { EventsModule } from './events/events.module';
 import { ExecutionModule } from './execution/execution.module';
@@ -20,11 +21,11 @@ import { UsersModule } from './users/users.module';
 
 @Module({})
 export class AppModule {
-  public static with(env: Env, stop?: AbortSignal): DynamicModule {
+  public static with(env: Env, lifetime: Lifetime): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        ConfigModule.with(env, stop),
+        ConfigModule.with(env, lifetime),
         DatabaseModule,
         EventsModule,
         HttpModule,

@@ -5,6 +5,7 @@ import { version } from '../package.json';
 import { AppModule } from './app.module';
 import { LogStreamDoor } from './build-logs/log-stream.door';
 import type { Env } from './config/env';
+import { Lifetime } from './config/lifetime';
 import { NestPinoLogger } from './config/logger';
 import { answerClientErrors } from './http/client-error';
 import { allowOrigins } from './http/cors';
@@ -24,14 +25,14 @@ const requestTimeoutMs = 60_000;
 
 /**
  * The whole application, ready to listen. Tests make it by this as well, so that they see what clients see.
- * @param stop gives up what has been started.
+ * @param lifetime ends the start as well: what has been started is then given up.
  */
-export async function createApp(env: Env, logger: Logger, stop?: AbortSignal): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(env, stop), new BareExpressAdapter(), {
+export async function createApp(env: Env, logger: Logger, lifetime = new Lifetime()): Promise<NestExpressApplication> {
+  const adapter = new BareExpressAdapter(lifetime.hurry);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(env, lifetime), adapter, {
     logger: new NestPinoLogger(logger),
     bodyParser: false,
     abortOnError: false,
-    forceCloseConnections: true,
   });
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -47,7 +48,7 @@ export async function createApp(env: Env, logger: Logger, stop?: AbortSignal): P
   answerClientErrors(server);
 
   try {
-    stop?.throwIfAborted();
+    lifetime.stop.throwIfAborted();
     const document = openApiDocument(app, version);
     serveDocument(app, document);
     await app.init();

@@ -22,6 +22,11 @@ export class LogFeed {
     return this.streams.size === 0;
   }
 
+  /** Whether a subscriber has yet to be sent what is stored. */
+  public get isCatchingUp(): boolean {
+    return [...this.streams].some((stream) => stream.isCatchingUp);
+  }
+
   public add(stream: LogStream): void {
     this.streams.add(stream);
   }

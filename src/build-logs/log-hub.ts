@@ -1,4 +1,12 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Notifications, type Wake } from '../database/notifications';
 import type { BuildLogAppended } from '../events/build-events';
 import { BuildLogsRepository } from './build-logs.repository';
@@ -6,12 +14,15 @@ import { LogFeed } from './log-feed';
 import type { LogStream } from './log-stream';
 import { LOG_STREAM_OPTIONS, type LogStreamOptions } from './log-stream-options';
 
+/** How long a shutdown waits for streams that are about to end by themselves. */
+const settleMs = 1_000;
+
 /**
  * Knows which builds have subscribers in this process, and wakes them: by an event for lines that this process stored,
  * by a notification for those of other replicas, and by a slow poll that makes a lost notification harmless.
  */
 @Injectable()
-export class LogHub implements OnModuleInit, OnApplicationShutdown {
+export class LogHub implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger(LogHub.name);
   private readonly feeds = new Map<string, LogFeed>();
   private unsubscribe: (() => void) | undefined;
@@ -32,6 +43,13 @@ export class LogHub implements OnModuleInit, OnApplicationShutdown {
     this.poll = setInterval(() => {
       this.lookAround();
     }, this.options.pollMs).unref();
+  }
+
+  /** The builds of this process have ended: their streams say so, before the server tells the others that it goes away. */
+  public async beforeApplicationShutdown(): Promise<void> {
+    const patience = AbortSignal.timeout(settleMs);
+    await Promise.race([this.lookAround(), sleep(settleMs, undefined, { ref: false })]);
+    while (!patience.aborted && [...this.feeds.values()].some((feed) => feed.isCatchingUp)) await sleep(10);
   }
 
   public onApplicationShutdown(): void {

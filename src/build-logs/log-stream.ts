@@ -59,6 +59,11 @@ export class LogStream {
     return this.isOpen && !this.busy && !this.dirty;
   }
 
+  /** It is behind, or sends the last lines of a log that has ended. */
+  public get isCatchingUp(): boolean {
+    return this.isOpen && !this.isLive;
+  }
+
   /** Looks into the store. */
   public wake(): void {
     this.dirty = true;

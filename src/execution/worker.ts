@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENV, type Env } from '../config/env';
+import { Lifetime } from '../config/lifetime';
 import { Notifications } from '../database/notifications';
 import { BuildQueueRepository } from './build-queue.repository';
 import { BuildRunner, type Run } from './build-runner';
@@ -18,6 +19,12 @@ import { Workspaces } from './workspaces';
 /** How often the queue is looked at without being told to: a lost wake-up costs no more than this. */
 const pollMs = 2_000;
 
+/** How long builds that are ended at a shutdown may take: 10 s until nothing of them runs, and the rest for their record. */
+const endMs = 20_000;
+
+/** Why a build failed that took longer than the grace. */
+const shutDown = 'worker shut down';
+
 /** Claims builds while slots are free, and runs them. Idle in a process without the role `worker`. */
 @Injectable()
 export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -25,10 +32,13 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   private readonly id = `${os.hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
   private readonly runs = new Map<string, Run>();
   private claiming: Promise<void> | undefined;
+  /** The claim that the database is being asked for. */
+  private claim: Promise<unknown> | undefined;
   private isAwake = false;
   private isPrepared = false;
   private toldProblem: string | undefined;
-  private isStopping = false;
+  private isClosing = false;
+  private isGraceOver = false;
   private poll: NodeJS.Timeout | undefined;
   private unsubscribe: () => void = () => undefined;
 
@@ -39,6 +49,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly runner: BuildRunner,
     private readonly workspaces: Workspaces,
     private readonly notifications: Notifications,
+    private readonly lifetime: Lifetime,
   ) {}
 
   /** Only builds wait until this host is ready for them; the start does not. */
@@ -55,17 +66,39 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     }, pollMs);
   }
 
-  /** Takes no more builds, gives running ones their grace, and then ends them. */
+  /**
+   * Takes no more builds, gives running ones their grace, and then ends them. Their leases are renewed until the end. One
+   * that cannot be recorded, as the database is away, is left to its lease.
+   */
   public async beforeApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
+    this.isClosing = true;
     clearInterval(this.poll);
-    await this.claiming;
-    const all = Promise.all([...this.runs.values()].map(({ ended }) => ended));
-    const grace = sleep(this.env.SHUTDOWN_GRACE_SECONDS * 1000, undefined, { ref: false });
-    await Promise.race([all, grace]);
-    for (const run of this.runs.values()) run.fail('worker shut down');
-    await all;
+    const idle = this.idle();
+    await Promise.race([idle, this.grace()]);
+    this.isGraceOver = true;
+    for (const run of this.runs.values()) run.fail(shutDown);
+    await Promise.race([idle, sleep(endMs, undefined, { ref: false })]);
+    if (this.runs.size > 0) {
+      this.lifetime.leaveUndone(`Builds that could not be recorded: ${[...this.runs.keys()].join(', ')}`);
+    }
     this.unsubscribe();
+  }
+
+  private async grace(): Promise<void> {
+    const { hurry } = this.lifetime;
+    await sleep(this.env.SHUTDOWN_GRACE_SECONDS * 1000, undefined, { ref: false, signal: hurry }).catch(
+      () => undefined,
+    );
+  }
+
+  /** Resolves when no build runs here or is being claimed. */
+  private async idle(): Promise<void> {
+    await this.claim?.catch(() => undefined);
+    while (this.runs.size > 0) await Promise.all([...this.runs.values()].map(({ ended }) => ended));
+  }
+
+  private get isStopping(): boolean {
+    return this.isClosing || this.lifetime.stop.aborted;
   }
 
   /** Whether this host can build and is tidy. Until then it claims nothing: another worker may, and readiness says why. */
@@ -105,7 +138,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     while (this.isAwake && !this.isStopping) {
       this.isAwake = false;
       try {
-        while (this.hasRoom() && (await this.isFit()) && (await this.claimOne()));
+        while (this.hasRoom() && (await this.isFit()) && this.hasRoom() && (await this.claimOne()));
       } catch (error) {
         this.logger.warn(`No build could be claimed: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -117,10 +150,13 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   private async claimOne(): Promise<boolean> {
-    const claim = await this.queue.claim(this.id, this.env.LEASE_SECONDS);
+    const claimed = this.queue.claim(this.id, this.env.LEASE_SECONDS);
+    this.claim = claimed;
+    const claim = await claimed;
     if (claim === null) return false;
     const run = this.runner.start(claim);
     this.runs.set(claim.id, run);
+    if (this.isGraceOver) run.fail(shutDown);
     // What happened to it between the claim and now found no run to tell.
     void run.check();
     void run.ended.then(() => {

@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, TypeOrmHealthIndicator, type HealthCheckResult } from '@nestjs/terminus';
 import { Public } from '../access/require-permission.decorator';
+import { Lifetime } from '../config/lifetime';
 import { ApiError } from '../http/api-error';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { EngineHealth } from './engine-health';
@@ -16,6 +17,7 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly database: TypeOrmHealthIndicator,
     private readonly engine: EngineHealth,
+    private readonly lifetime: Lifetime,
   ) {}
 
   @Get('live')
@@ -29,20 +31,27 @@ export class HealthController {
   @Public({
     operationId: 'ready',
     summary: 'The process can serve',
-    description: 'The database is migrated and answers; where this process is a worker, its engine answers too.',
+    description:
+      'The database is migrated and answers; where this process is a worker, its engine answers too. A process that was ' +
+      'told to stop is not ready, although it still serves.',
   })
   @ApiOkResponse({ description: 'Ready', example: okExample })
   @ErrorResponses([503, 'Not ready; `details` says what is missing'])
   public async ready(): Promise<HealthCheckResult> {
+    if (this.lifetime.stop.aborted) throw notReady({ process: 'shuts down' });
     try {
       return await this.health.check([
         () => this.database.pingCheck('database', { timeout: databaseTimeoutMs }),
         () => this.engine.check(),
       ]);
     } catch (error) {
-      throw new ApiError(503, 'Not ready', detailsOf(error), { cause: error, headers: { 'Retry-After': '2' } });
+      throw notReady(detailsOf(error), error);
     }
   }
+}
+
+function notReady(details: Readonly<Record<string, string>>, cause?: unknown): ApiError {
+  return new ApiError(503, 'Not ready', details, { cause, headers: { 'Retry-After': '2' } });
 }
 
 /** What Terminus found to be down. */

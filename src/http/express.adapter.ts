@@ -1,11 +1,23 @@
-import type { NestApplicationOptions } from '@nestjs/common';
+import { Logger, type NestApplicationOptions } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import { ConnectionDrain } from './connection-drain';
+
+/** How long requests that are under way may take once the server shuts down. */
+const drainMs = 10_000;
 
 /**
  * Express without Nest's own last handlers, which cover the global prefix only and know no 405: what no route took, and
  * what fails outside of every route, is answered by ours (`unmatched.ts`) for all paths alike.
  */
 export class BareExpressAdapter extends ExpressAdapter {
+  private readonly log = new Logger('HttpServer');
+  private drain: ConnectionDrain | undefined;
+
+  /** @param hurry ends the wait for requests under way at once */
+  public constructor(private readonly hurry: AbortSignal) {
+    super();
+  }
+
   public override setNotFoundHandler(): this {
     return this;
   }
@@ -18,5 +30,12 @@ export class BareExpressAdapter extends ExpressAdapter {
   public override initHttpServer(options: NestApplicationOptions): void {
     super.initHttpServer(options);
     Reflect.set(this.httpServer, 'requireHostHeader', false);
+    this.drain = new ConnectionDrain(this.httpServer);
+  }
+
+  /** Resolves when every request that was under way is answered, or had its time. */
+  public override async close(): Promise<void> {
+    const cut = await this.drain?.end(drainMs, this.hurry);
+    if (cut !== undefined && cut > 0) this.log.warn(`${cut} connections were cut: they took too long`);
   }
 }

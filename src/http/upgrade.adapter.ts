@@ -7,6 +7,7 @@ import type { Observable } from 'rxjs';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { AnswersUnderWay } from './answers-under-way';
 import { ApiError } from './api-error';
+import { stopListening } from './connection-drain';
 import { answerWithoutUpgrade, refuseUpgrade } from './upgrade-answer';
 import type { UpgradeDoor } from './upgrade-door';
 import { checkHandshake, wantsWebSocket } from './upgrade-handshake';
@@ -33,6 +34,7 @@ interface Place {
  */
 export class UpgradeAdapter extends WsAdapter {
   private closing = false;
+  private readonly listening = new Set<Server>();
   private readonly detach: (() => void)[] = [];
 
   public constructor(
@@ -67,9 +69,13 @@ export class UpgradeAdapter extends WsAdapter {
     return server;
   }
 
-  /** Says goodbye with 1001, and ends what has not answered after a short time. */
+  /**
+   * Says goodbye with 1001, and ends what has not answered after a short time. Nobody is let in meanwhile: whoever comes
+   * back must find another server.
+   */
   public override async close(server: WebSocketServer): Promise<void> {
     this.closing = true;
+    for (const httpServer of this.listening) stopListening(httpServer);
     const closed = new Promise<void>((resolve) => {
       server.close(() => {
         resolve();
@@ -97,6 +103,7 @@ export class UpgradeAdapter extends WsAdapter {
       void this.take({ port, httpServer, answers }, request, socket, head);
     };
     httpServer.on('upgrade', listener);
+    this.listening.add(httpServer);
     this.detach.push(() => {
       httpServer.off('upgrade', listener);
       answers.detach();

@@ -20,8 +20,8 @@ const pauseMs = 50;
 export class ResumingFollower {
   /** What it was sent, over all of its connections. */
   public readonly messages: LogMessage[] = [];
-  /** How its connections broke: close codes, `refused` where no replica listened, or the status of a refusal. */
-  public readonly breaks: (number | string)[] = [];
+  /** How its connections broke: a close code (1006 where nobody listened), or the status of a refusal. */
+  public readonly breaks: number[] = [];
   /** Resolves with the reason of the close 1000. Rejects on what no client would repeat, such as 404 or 4404. */
   public readonly ended: Promise<string>;
   private readonly stopping = new AbortController();
@@ -50,14 +50,14 @@ export class ResumingFollower {
       this.stopping.signal.throwIfAborted();
       const end = await this.connect(urls[turn % urls.length] ?? '');
       if (typeof end === 'object') return end.reason;
-      if (typeof end === 'number' && !mayBeRepeated(end)) throw new Error(`The follower was refused: ${end}`);
+      if (!mayBeRepeated(end)) throw new Error(`The follower was refused: ${end}`);
       this.breaks.push(end);
       await sleep(pauseMs);
     }
   }
 
   /** One connection to its end: how it broke, or the reason with which the log ended. */
-  private connect(url: string): Promise<number | string | { readonly reason: string }> {
+  private connect(url: string): Promise<number | { readonly reason: string }> {
     const { buildId, token } = this.options;
     const address = `${url.replace('http', 'ws')}/api/v1/builds/${buildId}/logs/stream?offset=${this.messages.length}`;
     const socket = new WebSocket(address, {
@@ -71,11 +71,10 @@ export class ResumingFollower {
       });
       socket.on('unexpected-response', (request, { statusCode }) => {
         request.destroy();
-        resolve(statusCode ?? 'refused');
+        resolve(statusCode ?? 1006);
       });
-      socket.on('error', () => {
-        if (socket.readyState === WebSocket.CONNECTING) resolve('refused');
-      });
+      // A close follows.
+      socket.on('error', () => undefined);
       socket.on('close', (code, reason) => {
         resolve(code === 1000 ? { reason: reason.toString() } : code);
       });
