@@ -57,6 +57,9 @@ const candidatesOfTenant = 4;
  */
 @Injectable()
 export class BuildQueueRepository {
+  /** Tokens of claims that may or may not have become true. */
+  private readonly unsure = new Set<string>();
+
   public constructor(
     @Inject(ENV) private readonly env: Env,
     private readonly dataSource: DataSource,
@@ -68,10 +71,13 @@ export class BuildQueueRepository {
    * workers go one after the other, and so they never exceed a limit together. Their time is that of the statement: the
    * transaction may have waited for its turn.
    */
-  public claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
-    return this.dataSource.transaction(async (manager) => {
+  public async claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
+    const token = randomUUID();
+    const unsure = [...this.unsure];
+    const taken = new Set<string>();
+    const claimed = this.dataSource.transaction(async (manager) => {
       await takeClaimLock(manager);
-      const token = randomUUID();
+      if (unsure.length > 0) await this.giveBack(manager, unsure);
       const [claim] = await query<Claim>(
         manager,
         `WITH RECURSIVE ${queuesSql},
@@ -111,8 +117,27 @@ export class BuildQueueRepository {
       );
       if (claim === undefined) return null;
       await this.logs.setWriter(manager, claim.id, token);
+      taken.add(token);
       return claim;
     });
+    try {
+      const claim = await claimed;
+      for (const each of unsure) this.unsure.delete(each);
+      return claim;
+    } catch (error) {
+      for (const each of taken) this.unsure.add(each);
+      throw error;
+    }
+  }
+
+  /** Claims of this process of which nobody knows, as their commit was not acknowledged, go back to their place. */
+  private async giveBack(manager: EntityManager, tokens: readonly string[]): Promise<void> {
+    await query(
+      manager,
+      `UPDATE builds SET lease_token = NULL, lease_expires_at = NULL, worker_id = NULL, claimed_at = NULL, updated_at = now()
+       WHERE lease_token = ANY($1::uuid[]) AND status = '${transitions.fail.from}' AND deleted_at IS NULL`,
+      [tokens],
+    );
   }
 
   /** Extends the lease and says whether the build shall go on; null when the lease is lost. */
