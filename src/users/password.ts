@@ -1,4 +1,5 @@
 import { randomBytes, scrypt, type ScryptOptions, timingSafeEqual } from 'node:crypto';
+import { ApiError } from '../http/api-error';
 
 // OWASP Password Storage Cheat Sheet: scrypt with N = 2^15 (32 MiB), r = 8, p = 3.
 const cost = 2 ** 15;
@@ -6,13 +7,26 @@ const blockSize = 8;
 const parallelization = 3;
 const keyLength = 32;
 
-function derive(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    scrypt(password.normalize('NFKC'), salt, keyLength, { ...options, maxmem: 256 * 2 ** 20 }, (error, key) => {
-      if (error === null) resolve(key);
-      else reject(error);
+/** More do not wait: each takes a tenth of a second of a core, and those who asked would be gone. */
+const mostAtOnce = 32;
+let atOnce = 0;
+
+/** @throws ApiError 503 while too many passwords are being checked */
+async function derive(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {
+  if (atOnce >= mostAtOnce) {
+    throw new ApiError(503, 'Too many sign-ins at once; try again', null, { headers: { 'Retry-After': '5' } });
+  }
+  atOnce += 1;
+  try {
+    return await new Promise<Buffer>((resolve, reject) => {
+      scrypt(password.normalize('NFKC'), salt, keyLength, { ...options, maxmem: 256 * 2 ** 20 }, (error, key) => {
+        if (error === null) resolve(key);
+        else reject(error);
+      });
     });
-  });
+  } finally {
+    atOnce -= 1;
+  }
 }
 
 /** A text that holds all that is needed to check a password later: `scrypt$N$r$p$salt$key`. */
