@@ -77,7 +77,8 @@ export class Cluster {
     public readonly databaseUrl: string,
     public readonly apis: readonly Replica[],
     public readonly workers: readonly Replica[],
-    private readonly root: string,
+    /** Below it is all that its processes keep. */
+    public readonly root: string,
     private readonly dropDatabase: () => Promise<void>,
   ) {}
 
@@ -97,7 +98,7 @@ export class Cluster {
             settings: {
               ROLES: role,
               PORT: String(port),
-              ARTIFACT_DIR: path.join(root, 'artifacts'),
+              ARTIFACT_DIR: artifactsBelow(root),
               LEASE_SECONDS: '5',
               WORKER_SLOTS: '2',
               ...settings,
@@ -132,6 +133,11 @@ export class Cluster {
     return this.api(index).url;
   }
 
+  /** Where all of them keep the archives. */
+  public get artifactDir(): string {
+    return artifactsBelow(this.root);
+  }
+
   /** The addresses of all API replicas. */
   public get urls(): string[] {
     return this.apis.map(({ url }) => url);
@@ -148,6 +154,10 @@ export class Cluster {
     await removeDataDir(this.root);
     await this.dropDatabase();
   }
+}
+
+function artifactsBelow(root: string): string {
+  return path.join(root, 'artifacts');
 }
 
 function at(replicas: readonly Replica[], index: number): Replica {

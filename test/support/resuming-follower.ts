@@ -82,7 +82,7 @@ export class ResumingFollower {
   }
 }
 
-/** The statuses and close codes after which a client tries again: not now, going away, gone without a word. */
+/** The statuses and close codes after which a client tries again: not now, going away, gone without a word, read too slowly. */
 function mayBeRepeated(end: number): boolean {
-  return [429, 503, 1001, 1006, 1012].includes(end);
+  return [429, 503, 1001, 1006, 1012, 1013].includes(end);
 }
