@@ -14,8 +14,8 @@ const swc = [
 const base = {
   testEnvironment: 'node',
   transform: { '^.+\\.[jt]s$': swc },
-  // Nest 12 is published as ES modules only, and Jest runs CommonJS.
-  transformIgnorePatterns: ['/node_modules/(?!@nestjs/)'],
+  // Nest 12 and jose are published as ES modules only, and Jest runs CommonJS.
+  transformIgnorePatterns: ['/node_modules/(?!@nestjs/|jose/)'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.js', '$1'] },
 };
 
