@@ -42,12 +42,16 @@ export const headSql = `SELECT ${headColumns} FROM build_logs WHERE build_id = $
 
 export const headsSql = `SELECT build_id AS "buildId", ${headColumns} FROM build_logs WHERE build_id = ANY($1::uuid[])`;
 
-/** From the last chunk that begins at or before the line $2, chunks of the next $3 lines. */
+/**
+ * From the last chunk that begins at or before the line $2, chunks of the next $3 lines. What is behind the end of the
+ * log belongs to lines that expired, and is being purged.
+ */
 const chunkRange = `
   c.build_id = $1
   AND c.first_line >= COALESCE(
     (SELECT max(first_line) FROM build_log_chunks WHERE build_id = $1 AND first_line <= $2::int), 0)
-  AND c.first_line < $2::int + $3::int`;
+  AND c.first_line < $2::int + $3::int
+  AND c.first_line < (SELECT total_lines FROM build_logs WHERE build_id = $1)`;
 
 /** Chunks until they hold $4 bytes; at least one. `octet_length` does not decompress. */
 export const pageSql = `

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource, type EntityManager } from 'typeorm';
 import { query } from '../database/query';
+import { logEntry } from './log-entry';
 
 /** About what a joined chunk holds: the text of a page, and as much as compresses well. */
 const partBytes = 64 * 1_024;
@@ -10,6 +11,7 @@ const windowBytes = 1_024 * 1_024;
 const windowChunks = 1_000;
 
 const chunksAtOnce = 500;
+const logsAtOnce = 100;
 
 /**
  * Joins chunks of the log that has waited longest. A chunk belongs to the part of `partBytes` in which its middle lies, so
@@ -60,6 +62,41 @@ const compactSql = `
   WHERE b.build_id = log.build_id
   RETURNING b.build_id`;
 
+/**
+ * Makes logs that were closed so many days ago ($1) say only that ($2), in one statement: from then on they have one line,
+ * and readers do not see the chunks that are still behind it. The first chunk, if there is one, becomes that line's.
+ */
+const expireSql = `
+  WITH log AS (
+    SELECT build_id FROM build_logs
+    WHERE closed_at < now() - make_interval(days => $1) AND expired_at IS NULL AND deleted_at IS NULL
+    ORDER BY closed_at LIMIT ${logsAtOnce} FOR NO KEY UPDATE SKIP LOCKED
+  ), line AS (
+    INSERT INTO build_log_chunks
+      (build_id, first_line, line_count, debug_count, info_count, warn_count, error_count, lines)
+    SELECT build_id, 0, 1, 0, 1, 0, 0, $2 FROM log
+    ON CONFLICT (build_id, first_line) DO UPDATE SET
+      line_count = 1, debug_count = 0, info_count = 1, warn_count = 0, error_count = 0, lines = excluded.lines
+  )
+  UPDATE build_logs b SET total_lines = 1, expired_at = now(), compacted_at = coalesce(compacted_at, now())
+  FROM log WHERE b.build_id = log.build_id RETURNING b.build_id`;
+
+/** Removes a batch of the chunks behind the one line of an expired log. */
+const purgeExpiredSql = `
+  WITH log AS (
+    SELECT build_id FROM build_logs
+    WHERE expired_at IS NOT NULL AND purged_at IS NULL AND deleted_at IS NULL
+    ORDER BY expired_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+  ), gone AS (
+    DELETE FROM build_log_chunks c USING log
+    WHERE c.build_id = log.build_id AND c.first_line IN (
+      SELECT first_line FROM build_log_chunks WHERE build_id = log.build_id AND first_line > 0
+      ORDER BY first_line LIMIT ${chunksAtOnce}
+    ) RETURNING c.first_line
+  )
+  UPDATE build_logs b SET purged_at = CASE WHEN (SELECT count(*) FROM gone) < ${chunksAtOnce} THEN now() END
+  FROM log WHERE b.build_id = log.build_id RETURNING b.build_id`;
+
 /** What is done to logs that nobody writes any more. One janitor at a time calls it. */
 @Injectable()
 export class LogUpkeepRepository {
@@ -69,8 +106,26 @@ export class LogUpkeepRepository {
    * Joins small chunks of a closed log, a megabyte of text at most; readers notice nothing.
    * @returns false when no log waits for it.
    */
-  public async compactNext(): Promise<boolean> {
-    return (await query(this.source, compactSql)).length > 0;
+  public async compactNext(runner: DataSource | EntityManager = this.source): Promise<boolean> {
+    return (await query(runner, compactSql)).length > 0;
+  }
+
+  /**
+   * Replaces logs that were closed so many days ago, each by one line that says so. Readers with any offset see from then
+   * on a closed log of one line, and never a part of the old one. `purgeExpired` then frees the space.
+   * @returns true when there may be more of them.
+   */
+  public async expire(runner: DataSource | EntityManager, days: number): Promise<boolean> {
+    const line = logEntry('INFO', `The log was removed after ${days} ${days === 1 ? 'day' : 'days'}`);
+    return (await query(runner, expireSql, [days, JSON.stringify(line)])).length === logsAtOnce;
+  }
+
+  /**
+   * Removes a batch of the lines of a log that expired.
+   * @returns false when no log waits for it.
+   */
+  public async purgeExpired(runner: DataSource | EntityManager): Promise<boolean> {
+    return (await query(runner, purgeExpiredSql)).length > 0;
   }
 
   /**

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { createReadStream, type ReadStream } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { createReadStream, type Dir, type ReadStream } from 'node:fs';
+import { mkdir, open, opendir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ENV, type Env } from '../config/env';
 import { hasCode } from '../config/error-code';
+import { isUuid } from '../http/uuid-param';
 
 /** An image archive, opened for reading. */
 export interface Artifact {
@@ -28,6 +29,19 @@ export class ArtifactStore {
 
   public nameOf(buildId: string): string {
     return `${buildId}.tar`;
+  }
+
+  /**
+   * The build whose archive, whole or half-written, bears this name in the directory; null for all that is no archive.
+   */
+  public buildOf(name: string): string | null {
+    const id = /^(?:([^.]+)\.tar|\.([^.]+)\.tar\.[^.]+\.part)$/.exec(name)?.slice(1).join('') ?? '';
+    return isUuid(id) ? id : null;
+  }
+
+  /** Opens the directory to list what it has. */
+  public list(): Promise<Dir> {
+    return opendir(this.directory);
   }
 
   /** Null when the archive is not there. */

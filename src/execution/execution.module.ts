@@ -9,7 +9,9 @@ import { BuildRunner } from './build-runner';
 import { BuildahBuilder } from './buildah/buildah-builder';
 import { Cage } from './cage/cage';
 import { IMAGE_BUILDER } from './image-builder';
+import { InstallationRepository } from './installation.repository';
 import { operatorMask } from './operator-mask';
+import { StoreMarker } from './store-marker';
 import { Worker } from './worker';
 import { Workspaces } from './workspaces';
 
@@ -42,9 +44,11 @@ import { Workspaces } from './workspaces';
     ArtifactStore,
     BuildQueueRepository,
     BuildRunner,
+    InstallationRepository,
+    StoreMarker,
     Workspaces,
     Worker,
   ],
-  exports: [IMAGE_BUILDER, ArtifactStore, BuildQueueRepository],
+  exports: [IMAGE_BUILDER, ArtifactStore, BuildQueueRepository, StoreMarker, Workspaces],
 })
 export class ExecutionModule {}

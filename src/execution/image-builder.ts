@@ -55,6 +55,13 @@ export interface BuiltImage {
   readonly reference: string | null;
 }
 
+/** A project of which the engine of this host keeps layers. */
+export interface KeptProject {
+  readonly id: string;
+  /** When a build of it last began or ended on this host, by this host's clock. */
+  readonly lastBuiltAt: Date;
+}
+
 export const IMAGE_BUILDER = Symbol('ImageBuilder');
 
 /** An engine that turns a checkout into an image. */
@@ -69,10 +76,12 @@ export interface ImageBuilder {
   build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage>;
   /** What does not hold for builds on this host, a sentence each. */
   describe(): Promise<string[]>;
-  /** The projects of which the engine of this host keeps layers. */
-  keptProjects(): Promise<string[]>;
-  /** Removes what the engine keeps of a project. */
-  forgetProject(projectId: string): Promise<void>;
-  /** Removes what killed workers of this host left behind. */
-  sweep(): Promise<void>;
+  /** The projects of which the engine of this host keeps layers, the longest unused first. */
+  keptProjects(): Promise<KeptProject[]>;
+  /**
+   * Makes the engine forget a project that no build of this host uses. It is quick: `sweep` then frees the space.
+   */
+  setAside(projectId: string): Promise<void>;
+  /** Removes what killed workers of this host left behind, and what was set aside. */
+  sweep(signal?: AbortSignal): Promise<void>;
 }

@@ -14,7 +14,6 @@ import { Notifications } from '../database/notifications';
 import { BuildQueueRepository } from './build-queue.repository';
 import { BuildRunner, type Run } from './build-runner';
 import { IMAGE_BUILDER, type ImageBuilder } from './image-builder';
-import { Workspaces } from './workspaces';
 
 /** How often the queue is looked at without being told to: a lost wake-up costs no more than this. */
 const pollMs = 2_000;
@@ -47,7 +46,6 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     @Inject(IMAGE_BUILDER) private readonly builder: ImageBuilder,
     private readonly queue: BuildQueueRepository,
     private readonly runner: BuildRunner,
-    private readonly workspaces: Workspaces,
     private readonly notifications: Notifications,
     private readonly lifetime: Lifetime,
   ) {}
@@ -101,14 +99,12 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     return this.isClosing || this.lifetime.stop.aborted;
   }
 
-  /** Whether this host can build and is tidy. Until then it claims nothing: another worker may, and readiness says why. */
+  /** Whether this host can build. Until then it claims nothing: another worker may, and readiness says why. */
   private async isFit(): Promise<boolean> {
     if (this.isPrepared) return true;
     try {
       await this.builder.check();
       for (const gap of await this.builder.describe()) this.logger.warn(gap);
-      await this.workspaces.sweep();
-      await this.builder.sweep();
       this.isPrepared = true;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);

@@ -33,17 +33,28 @@ export class Workspaces {
   public async open(buildId: string): Promise<Workspace> {
     const directory = await this.scratch.next(buildId);
     const checkoutDir = path.join(directory, 'checkout');
-    await this.cage.makeDir(checkoutDir);
+    try {
+      await this.cage.makeDir(checkoutDir);
+    } catch (error) {
+      this.scratch.release(directory);
+      throw error;
+    }
     return {
       checkoutDir,
       checkOut: (claim, output, signal) => this.checkOut(checkoutDir, claim, output, signal),
-      remove: () => this.cage.removeDir(directory),
+      remove: () => this.remove(directory),
     };
   }
 
-  /** Removes what killed workers of this host left behind. */
-  public async sweep(): Promise<void> {
-    for (const directory of await this.scratch.abandoned()) await this.cage.removeDir(directory);
+  /** Removes what killed workers of this host left behind, and what could not be removed before. */
+  public async sweep(signal?: AbortSignal): Promise<void> {
+    await this.scratch.sweep((directory) => this.cage.removeDir(directory, signal));
+  }
+
+  private async remove(directory: string): Promise<void> {
+    await this.cage.removeDir(directory).finally(() => {
+      this.scratch.release(directory);
+    });
   }
 
   private checkOut(checkoutDir: string, claim: Claim, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut> {

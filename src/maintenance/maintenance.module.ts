@@ -1,12 +1,14 @@
 import { Module } from '@nestjs/common';
 import { BuildLogsModule } from '../build-logs/build-logs.module';
 import { ExecutionModule } from '../execution/execution.module';
-import { EngineJanitor } from './engine-janitor';
+import { ArchiveUpkeep } from './archive-upkeep';
+import { HostJanitor } from './host-janitor';
 import { Janitor } from './janitor';
+import { LayerUpkeep } from './layer-upkeep';
 import { Reaper } from './reaper';
 
 @Module({
   imports: [BuildLogsModule, ExecutionModule],
-  providers: [Reaper, Janitor, EngineJanitor],
+  providers: [Reaper, Janitor, ArchiveUpkeep, HostJanitor, LayerUpkeep],
 })
 export class MaintenanceModule {}

@@ -81,7 +81,9 @@ export class Service {
   /** Starts it on a fresh database of the run's server. */
   public static async startOnServer(options: Omit<ServiceOptions, 'databaseUrl'> = {}): Promise<Service> {
     const database = await startTestPostgres();
-    const service = await Service.start({ ...options, databaseUrl: database.url });
+    // The only service of its database has its archives in its own directory.
+    const settings = { ARTIFACT_DIR: '', ...options.settings };
+    const service = await Service.start({ ...options, settings, databaseUrl: database.url });
     const { dataDir, child, output, ended } = service;
     return new Service(dataDir, database.url, child, output, ended, async () => {
       await service.cleanUp();

@@ -1,6 +1,4 @@
 import { Logger } from '@nestjs/common';
-import { randomUUID } from 'node:crypto';
-import { readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildahPlace, type BuildahTraits } from './buildah-place';
 import { probeBuildah } from './buildah-probe';
@@ -10,10 +8,16 @@ import { findInCheckout } from './checkout-file';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
-import { isUuid } from '../../http/uuid-param';
-import { hasCode } from '../../config/error-code';
-import { BuildFailure, type BuildOutput, type BuiltImage, type ImageBuild, type ImageBuilder } from '../image-builder';
+import {
+  BuildFailure,
+  type BuildOutput,
+  type BuiltImage,
+  type ImageBuild,
+  type ImageBuilder,
+  type KeptProject,
+} from '../image-builder';
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
+import { ProjectStorages } from './project-storages';
 import { readPlainFile } from '../files/plain-file';
 import { authFor } from './registry-auth';
 import { RegistryClient } from './registry-client';
@@ -56,12 +60,13 @@ export class BuildahBuilder implements ImageBuilder {
   private readonly logger = new Logger(BuildahBuilder.name);
   private found: Promise<BuildahTraits> | null = null;
   private answering: Promise<string | null> | null = null;
+  private sweeping: Promise<void> = Promise.resolve();
   private readonly scratch: ScratchDirs;
-  private readonly storageRoot: string;
+  private readonly storages: ProjectStorages;
 
   public constructor(private readonly options: BuildahBuilderOptions) {
     this.scratch = new ScratchDirs(path.join(options.dataDir, 'scratch'));
-    this.storageRoot = path.join(options.dataDir, 'engine');
+    this.storages = new ProjectStorages(path.join(options.dataDir, 'engine'));
   }
 
   public async check(): Promise<void> {
@@ -93,14 +98,19 @@ export class BuildahBuilder implements ImageBuilder {
     const registries = [...plan.baseImages.map(({ image }) => image), ...(target === null ? [] : [target])];
     const loopback = registries.map(({ registry }) => registry).filter(isLoopbackRegistry);
     signal.throwIfAborted();
+    const scratchDir = await this.scratch.next(build.buildId);
     const place = await BuildahPlace.open(this.options.cage, traits, {
-      storageDir: path.join(this.storageRoot, build.projectId),
-      scratchDir: await this.scratch.next(build.buildId),
+      storageDir: this.storages.of(build.projectId),
+      scratchDir,
       readOnly: { checkout: path.resolve(checkoutDir) },
       insecureRegistries: [...new Set([...loopback, ...this.options.insecureRegistries])],
       signal,
+    }).catch((error: unknown) => {
+      this.scratch.release(scratchDir);
+      throw error;
     });
     try {
+      await this.storages.touch(build.projectId);
       const job: Job = { build, place, plan, dockerfile, context, traits, output, signal };
       for (const base of plan.baseImages) await this.pull(job, base);
       const imageId = await this.run(job);
@@ -111,41 +121,40 @@ export class BuildahBuilder implements ImageBuilder {
       output.stepsDone(plan.stepCount + 1);
       return image;
     } finally {
-      await this.leave(place, build);
+      await this.leave(place, scratchDir, build);
     }
   }
 
-  public async keptProjects(): Promise<string[]> {
-    const names = await readdir(this.storageRoot).catch(() => []);
-    return names.filter(isUuid);
+  public keptProjects(): Promise<KeptProject[]> {
+    return this.storages.kept();
   }
 
-  public async forgetProject(projectId: string): Promise<void> {
-    const gone = path.join(this.storageRoot, `.gone-${randomUUID()}`);
+  public setAside(projectId: string): Promise<void> {
+    return this.storages.setAside(projectId);
+  }
+
+  /** What others work with stays. One sweep at a time: when it ends, the space is free. */
+  public sweep(signal?: AbortSignal): Promise<void> {
+    const after = this.sweeping.catch(() => undefined).then(() => this.sweepNow(signal));
+    this.sweeping = after;
+    return after;
+  }
+
+  private async sweepNow(signal?: AbortSignal): Promise<void> {
+    for (const dirs of [this.scratch, this.storages.gone]) {
+      await dirs.sweep((directory) => this.options.cage.removeDir(directory, signal));
+    }
+  }
+
+  /** What cannot be removed now is no fault of the build; the next sweep tries again. */
+  private async leave(place: BuildahPlace, scratchDir: string, { buildId, projectId }: ImageBuild): Promise<void> {
     try {
-      await rename(path.join(this.storageRoot, projectId), gone);
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return;
-      throw error;
-    }
-    await this.options.cage.removeDir(gone);
-  }
-
-  /** Removes what killed workers of this host left behind; what others work with stays. */
-  public async sweep(): Promise<void> {
-    const projects = await readdir(this.storageRoot).catch(() => []);
-    const gone = projects.filter((name) => name.startsWith('.gone-')).map((name) => path.join(this.storageRoot, name));
-    for (const directory of [...gone, ...(await this.scratch.abandoned())]) {
-      await this.options.cage.removeDir(directory);
-    }
-  }
-
-  /** What cannot be removed now is no fault of the build; the next start of a worker tries again. */
-  private async leave(place: BuildahPlace, { buildId }: ImageBuild): Promise<void> {
-    try {
+      await this.storages.touch(projectId);
       await place.close();
     } catch (error) {
       this.logger.warn(`The scratch files of build ${buildId} were not removed: ${String(error)}`);
+    } finally {
+      this.scratch.release(scratchDir);
     }
   }
 
@@ -155,11 +164,14 @@ export class BuildahBuilder implements ImageBuilder {
   }
 
   private async probe(): Promise<BuildahTraits> {
+    const probeDir = await this.scratch.next('probe');
     try {
-      return await probeBuildah(this.options.cage, await this.scratch.next('probe'));
+      return await probeBuildah(this.options.cage, probeDir);
     } catch (error) {
       this.found = null;
       throw error;
+    } finally {
+      this.scratch.release(probeDir);
     }
   }
 

@@ -8,14 +8,14 @@ import { openPlainFile } from '../files/plain-file';
 
 /**
  * Moves the engine's archive to its place, whole or not at all, also from one file system to another. It is then the
- * service's own file and is on the disk.
+ * service's own file and is on the disk. Until then its name begins with a dot and ends with ".part".
  * @param signal ends a copy that is under way
  * @throws Error when what the engine left under this name is no plain file.
  */
 export async function keepArchive(from: string, to: string, signal?: AbortSignal): Promise<void> {
   const directory = path.dirname(to);
   await mkdir(directory, { recursive: true });
-  const part = path.join(directory, `.${randomUUID()}.part`);
+  const part = path.join(directory, `.${path.basename(to)}.${randomUUID()}.part`);
   try {
     try {
       await rename(from, part);

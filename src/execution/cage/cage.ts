@@ -95,13 +95,14 @@ export class Cage {
   }
 
   /** Removes a directory with all that commands left in it, whichever subordinate user owns it. */
-  public async removeDir(directory: string): Promise<void> {
-    if ((await removeTree(directory)) === null) return;
+  public async removeDir(directory: string, signal?: AbortSignal): Promise<void> {
+    if ((await removeTree(directory, signal)) === null) return;
     const view = this.view({ writable: { gone: directory } });
     await view.run('host')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
       env: {},
+      signal,
     });
-    const complaint = await removeTree(directory);
+    const complaint = await removeTree(directory, signal);
     if (complaint !== null) throw new Error(complaint);
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineRoom, shell } from '../../support/engine/engine-room';
 import { processesWith } from '../../support/engine/processes';
@@ -80,24 +80,33 @@ describe('a kill -9 of the worker', () => {
   });
 });
 
-describe('forgetting', () => {
-  it('removes the layers of a project, and nothing of another', async () => {
-    for (const projectId of ['old', 'other']) await room.build({ Dockerfile: shell }, { projectId });
-    await room.builder.forgetProject('old');
-    await room.builder.forgetProject('never seen');
-    expect(existsSync(path.join(room.dataDir, 'engine', 'old'))).toBe(false);
-    expect(existsSync(path.join(room.dataDir, 'engine', 'other'))).toBe(true);
+describe('setting aside', () => {
+  it('takes the layers of a project away, and nothing of another', async () => {
+    const [old, other] = [randomUUID(), randomUUID()];
+    for (const projectId of [old, other]) await room.build({ Dockerfile: shell }, { projectId });
+    const begunAt = Date.now();
+    await room.build({ Dockerfile: shell }, { projectId: old });
+    const kept = await room.builder.keptProjects();
+    expect(kept.map(({ id }) => id)).toEqual([other, old]);
+    expect(kept[1]?.lastBuiltAt.getTime()).toBeGreaterThanOrEqual(begunAt);
+    await room.builder.setAside(old);
+    await room.builder.setAside(randomUUID());
+    expect((await room.builder.keptProjects()).map(({ id }) => id)).toEqual([other]);
+    await room.builder.sweep();
+    expect(await readdir(path.join(room.dataDir, 'engine', '.gone'))).toEqual([]);
+    await room.build({ Dockerfile: shell }, { projectId: old });
   });
 
-  it('sweeps what an interrupted removal left, and spares what is in use', async () => {
-    const gone = path.join(room.dataDir, 'engine', '.gone-x');
-    await mkdir(gone);
+  it('is finished by the next sweep when the removal was interrupted, which spares what is in use', async () => {
+    const gone = path.join(room.dataDir, 'engine', '.gone', 'x.999999999-1-1.x');
+    await mkdir(gone, { recursive: true });
     await writeFile(path.join(gone, 'layer'), 'x');
+    await utimes(gone, 0, 0);
     const stop = new AbortController();
     const { built, output } = await room.begin({ Dockerfile: endless(randomUUID()) }, { signal: stop.signal });
     await output.next('up');
     await room.builder.sweep();
-    expect(existsSync(gone)).toBe(false);
+    expect(await readdir(path.dirname(gone))).toEqual([]);
     expect(await readdir(path.join(room.dataDir, 'scratch'))).toHaveLength(1);
     stop.abort(new Error('seen'));
     await expect(built).rejects.toThrow('seen');
