@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { query } from '../../../src/database/query';
+import type { Claim } from '../../../src/execution/build-queue.repository';
+import { takeClaimLock } from '../../../src/execution/claim-lock';
 import { BuildFactory } from '../../factories/build.factory';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
+import { waitUntil } from '../../support/wait-until';
 import { Claimer } from './claimer';
 
 const perTenant = 3;
@@ -166,12 +169,27 @@ describe('a claim', () => {
     expect((await claimer.claim())?.id).toBe(first.id);
   });
 
-  it('waits for the claim that is under way', async () => {
+  it('waits for the claim that is under way, and counts what that one took', async () => {
     const world = await World.make(api);
-    await world.build(waiting(9));
-    await world.build(waiting(8));
-    const [one, other] = [await start({ MAX_RUNNING_PER_TENANT: '1' }), await start({ MAX_RUNNING_PER_TENANT: '1' })];
-    const claims = await Promise.all([one.claim(), other.claim(), one.claim(), other.claim()]);
-    expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+    const first = await world.build(waiting(9));
+    const second = await world.build(waiting(8));
+    const claimer = await start({ MAX_RUNNING_PER_TENANT: '1' });
+    let claim: Promise<Claim | null> | undefined;
+    await api.app.get(DataSource).transaction(async (manager) => {
+      await takeClaimLock(manager);
+      claim = claimer.claim();
+      await waitUntil(async () => {
+        const waiters = await api.sql(
+          `SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
+           WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+        );
+        return waiters.length > 0;
+      });
+      const take = 'UPDATE builds SET lease_token = gen_random_uuid(), claimed_at = now() WHERE id = $1';
+      await query(manager, take, [first.id]);
+    });
+    expect(await claim).toBeNull();
+    await api.sql(`UPDATE builds SET lease_token = NULL, status = 'cancelled' WHERE id = $1`, [first.id]);
+    expect((await claimer.claim())?.id).toBe(second.id);
   });
 });
