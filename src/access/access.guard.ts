@@ -2,8 +2,8 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { ApiError } from '../http/api-error';
+import { Authenticator } from './authenticator';
 import type { Identity } from './identity';
-import { TokenVerifier } from './token-verifier';
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -12,7 +12,7 @@ declare module 'express-serve-static-core' {
   }
 }
 
-/** What a route asks of its caller: nothing, a token, or a token with a permission. */
+/** What a route asks of its caller: nothing, a credential, or a credential with a permission. */
 export const Access = Reflector.createDecorator<'public' | 'authenticated' | { readonly permission: string }>();
 
 export function forbidden(): ApiError {
@@ -24,15 +24,16 @@ export function forbidden(): ApiError {
 export class AccessGuard implements CanActivate {
   public constructor(
     private readonly reflector: Reflector,
-    private readonly verifier: TokenVerifier,
+    private readonly authenticator: Authenticator,
   ) {}
 
-  public canActivate(context: ExecutionContext): boolean {
+  public async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.reflector.getAllAndOverride(Access, [context.getHandler(), context.getClass()]) as
       'public' | 'authenticated' | { readonly permission: string } | undefined;
     if (access === 'public') return true;
     const request = context.switchToHttp().getRequest<Request>();
-    const identity = this.verifier.verifyHeader(request.headers.authorization);
+    const credential = this.authenticator.credentialOf(request.headers.authorization);
+    const identity = await this.authenticator.identify(credential);
     request.identity = identity;
     if (access === 'authenticated') return true;
     if (access === undefined || !identity.permissions.has(access.permission)) throw forbidden();

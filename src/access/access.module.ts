@@ -3,8 +3,9 @@ import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { ENV, type Env } from '../config/env';
 import { AccessGuard } from './access.guard';
+import { Authenticator } from './authenticator';
+import { OwnTokens } from './own-tokens';
 import { loadSigningKey } from './signing-key';
-import { TokenVerifier } from './token-verifier';
 
 @Global()
 @Module({
@@ -14,7 +15,7 @@ import { TokenVerifier } from './token-verifier';
       useFactory: async (env: Env) => ({ secret: await loadSigningKey(env) }),
     }),
   ],
-  providers: [TokenVerifier, { provide: APP_GUARD, useClass: AccessGuard }],
-  exports: [TokenVerifier, JwtModule],
+  providers: [OwnTokens, Authenticator, { provide: APP_GUARD, useClass: AccessGuard }],
+  exports: [Authenticator, JwtModule],
 })
 export class AccessModule {}

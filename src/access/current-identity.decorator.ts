@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
 import type { Identity } from './identity';
-import { unauthorized } from './token-verifier';
+import { unauthorized } from './unauthorized';
 
 /** The verified identity of the caller. */
 export const CurrentIdentity = createParamDecorator((_: unknown, context: ExecutionContext): Identity => {

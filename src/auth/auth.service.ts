@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import type { Identity } from '../access/identity';
 import { permissionsOf } from '../access/permission';
-import { unauthorized } from '../access/token-verifier';
+import { unauthorized } from '../access/unauthorized';
 import { ENV, type Env } from '../config/env';
 import { ApiError } from '../http/api-error';
 import { TenantsRepository } from '../tenants/tenants.repository';

@@ -10,6 +10,8 @@ export interface LogStreamOptions {
   readonly pageBytes: number;
   /** Between two looks into the store that make a lost wake-up harmless. */
   readonly pollMs: number;
+  /** Between two looks at a client's credential: how long its stream may outlive it. */
+  readonly recheckMs: number;
   /** Before the store is asked again when it did not answer. */
   readonly retryMs: number;
 }
@@ -22,5 +24,6 @@ export const logStreamOptions: LogStreamOptions = {
   bufferBytes: 1_024 * 1_024,
   pageBytes: 128 * 1_024,
   pollMs: 5_000,
+  recheckMs: 30_000,
   retryMs: 1_000,
 };

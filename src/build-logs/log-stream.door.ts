@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { forbidden } from '../access/access.guard';
+import { Authenticator } from '../access/authenticator';
 import type { Identity } from '../access/identity';
-import { TokenVerifier } from '../access/token-verifier';
 import { ENV, type Env } from '../config/env';
 import { ApiError } from '../http/api-error';
 import type { Admission, UpgradeDoor } from '../http/upgrade-door';
@@ -22,18 +22,26 @@ const retryAfterSeconds = '10';
 /** What the gateway learns of a client that was let in. */
 export interface LogStreamAdmission extends Admission {
   readonly identity: Identity;
+  /** Looks at the client's credential again. @throws HttpException 401 or 403 when it would not be let in any more */
+  readonly recheck: () => Promise<void>;
   readonly buildId: string;
   readonly offset: number;
 }
 
+/** Somebody who has shown a credential. */
+interface Visitor {
+  readonly identity: Identity;
+  readonly credential: string;
+}
+
 /** Decides who may follow a log live. */
 @Injectable()
-export class LogStreamDoor implements UpgradeDoor<Identity, LogStreamAdmission> {
+export class LogStreamDoor implements UpgradeDoor<Visitor, LogStreamAdmission> {
   public readonly path = logStreamPath;
   private readonly openByTenant = new Map<string, number>();
 
   public constructor(
-    private readonly verifier: TokenVerifier,
+    private readonly authenticator: Authenticator,
     private readonly logs: BuildLogsService,
     @Inject(ENV) private readonly env: Pick<Env, 'ALLOWED_ORIGINS' | 'MAX_STREAMS_PER_TENANT'>,
   ) {}
@@ -44,34 +52,38 @@ export class LogStreamDoor implements UpgradeDoor<Identity, LogStreamAdmission> 
   }
 
   /** A token in the query string would end up in logs and histories, and is never looked at. */
-  public identify(request: IncomingMessage): Identity {
-    const identity = this.identityOf(request);
+  public async identify(request: IncomingMessage): Promise<Visitor> {
+    const credential = this.credentialOf(request);
+    const identity = await this.authenticator.identify(credential);
     const { origin, host } = request.headers;
     if (origin !== undefined && !this.isAllowed(origin, host)) {
       throw new ApiError(403, 'This origin may not open a log stream');
     }
-    if (!identity.permissions.has('build:read')) throw forbidden();
-    return identity;
+    requireReader(identity);
+    return { identity, credential };
   }
 
   public async admit(
-    identity: Identity,
+    { identity, credential }: Visitor,
     params: Readonly<Record<string, string>>,
     query: URLSearchParams,
   ): Promise<LogStreamAdmission> {
     const { buildId, offset } = wanted(params.id, query);
     await this.logs.requireReadable(buildId, identity.tenantId);
-    return { identity, buildId, offset, release: this.takePlace(identity.tenantId) };
+    const recheck = async (): Promise<void> => {
+      requireReader(await this.authenticator.identify(credential));
+    };
+    return { identity, buildId, offset, recheck, release: this.takePlace(identity.tenantId) };
   }
 
-  private identityOf(request: IncomingMessage): Identity {
+  private credentialOf(request: IncomingMessage): string {
     const { authorization } = request.headers;
     const offered = offeredProtocols(request);
     if (authorization === undefined && offered.includes(logStreamProtocol)) {
       const token = offered.find((protocol) => protocol.startsWith(bearerPrefix));
-      if (token !== undefined) return this.verifier.verify(token.slice(bearerPrefix.length));
+      if (token !== undefined) return token.slice(bearerPrefix.length);
     }
-    return this.verifier.verifyHeader(authorization);
+    return this.authenticator.credentialOf(authorization);
   }
 
   /** A page of another site must not use its visitor's token; one of ours has the host that the request asks for. */
@@ -92,6 +104,10 @@ export class LogStreamDoor implements UpgradeDoor<Identity, LogStreamAdmission> 
       else this.openByTenant.set(tenantId, left);
     };
   }
+}
+
+function requireReader({ permissions }: Identity): void {
+  if (!permissions.has('build:read')) throw forbidden();
 }
 
 function wanted(id: string | undefined, query: URLSearchParams): { buildId: string; offset: number } {

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import type { BuildLogAppended } from '../events/build-events';
 import { BuildLogsRepository } from './build-logs.repository';
+import { CredentialWatch } from './credential-watch';
 import { LogHub } from './log-hub';
 import { WebSocketSink } from './log-sink';
 import { LogStream } from './log-stream';
@@ -31,14 +32,16 @@ export class LogStreamGateway implements OnGatewayConnection<WebSocket> {
   ) {}
 
   public handleConnection(client: WebSocket, request: IncomingMessage, admission: LogStreamAdmission): void {
-    const { buildId, offset, identity } = admission;
+    const { buildId, offset, identity, recheck } = admission;
     const sink = new WebSocketSink(client, request.socket);
     const start = { buildId, offset, expiresAt: identity.expiresAt };
     const stream = new LogStream(start, sink, this.repository, this.options);
+    const watch = new CredentialWatch(recheck, sink, this.options);
     client.on('pong', (payload) => {
       stream.ponged(payload.toString());
     });
     client.once('close', () => {
+      watch.stop();
       stream.stop();
       this.hub.leave(stream);
     });

@@ -17,7 +17,7 @@ export interface UpgradeDoor<Visitor = unknown, Granted extends Admission = Admi
   /** The parameters in a path that belongs to this door, still encoded; null for any other path. */
   match(pathname: string): Readonly<Record<string, string>> | null;
   /** @throws HttpException 401 or 403 */
-  identify(request: IncomingMessage): Visitor;
+  identify(request: IncomingMessage): Promise<Visitor>;
   /**
    * The gateway's `handleConnection` gets what this grants as its third argument.
    * @throws HttpException 400, 404, 429 and the like

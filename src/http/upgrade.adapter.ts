@@ -145,7 +145,7 @@ export class UpgradeAdapter extends WsAdapter {
     this.checkServing();
     const { pathname, query } = targetOf(request);
     const { door, params } = this.doorOf(pathname);
-    const visitor = door.identify(request);
+    const visitor = await door.identify(request);
     checkHandshake(request);
     const admission = await door.admit(visitor, params, query);
     const outcome = { isUpgraded: false };
