@@ -96,6 +96,23 @@ describe('GitCheckout, a server in trouble', () => {
     expect(bench.files()).toEqual(['a']);
   });
 
+  it('takes silence for trouble: it tries again, and says in plain words that the server sends nothing', async () => {
+    const server = await serve((_, response) => {
+      // One tells nothing at all, the next stops after it began.
+      if (server.requests.length % 2 === 0) response.writeHead(200).write('001e# service=git-upload-pack\n');
+      return true;
+    });
+    const bench = new GitCheckoutBench(undefined, { patienceSeconds: 1 });
+    ends.push(() => {
+      bench.remove();
+    });
+    await expect(bench.checkout(server.url, {})).rejects.toThrow(
+      /^Cannot reach http:.*: Operation too slow\. .*\(after 3 tries\)\.$/,
+    );
+    expect(server.requests.length).toBe(3);
+    expect(processesWith(server.url)).toEqual([]);
+  });
+
   it('says that nobody listens, or that there is no such host', async () => {
     const server = await GitHttpServer.start(repository);
     const { url } = server;

@@ -1,9 +1,9 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { freePort } from '../free-port';
 import { waitUntil } from '../wait-until';
 
 const user = 'operator';
@@ -16,7 +16,8 @@ export class Registry {
   private constructor(
     public readonly host: string,
     private readonly directory: string,
-    private readonly child: ChildProcess,
+    private readonly config: string,
+    private child: ChildProcess,
   ) {}
 
   public static async start(): Promise<Registry> {
@@ -34,10 +35,7 @@ http: { addr: "${host}" }
 auth: { htpasswd: { realm: test, path: ${passwords} } }
 `,
     );
-    const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
-    const answers = async () => (await fetch(`http://${host}/v2/`)).status === 401;
-    await waitUntil(answers);
-    return new Registry(host, directory, child);
+    return new Registry(host, directory, config, await serve(config, host));
   }
 
   /** The operator's credentials file for it. */
@@ -59,20 +57,35 @@ auth: { htpasswd: { realm: test, path: ${passwords} } }
     return Buffer.from(`${user}:${secret}`).toString('base64');
   }
 
-  public async stop(): Promise<void> {
+  /** Its images stay. */
+  public async kill(): Promise<void> {
     const ended = once(this.child, 'exit');
     this.child.kill('SIGKILL');
     await ended;
+  }
+
+  /** Starts it again at the same address, after `kill`. */
+  public async restart(): Promise<void> {
+    this.child = await serve(this.config, this.host);
+  }
+
+  /** From now on it takes connections and never answers, until `thaw`. */
+  public freeze(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  public thaw(): void {
+    this.child.kill('SIGCONT');
+  }
+
+  public async stop(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.kill();
     await rm(this.directory, { recursive: true });
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('There is no free port.');
-  return address.port;
+async function serve(config: string, host: string): Promise<ChildProcess> {
+  const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
+  await waitUntil(async () => (await fetch(`http://${host}/v2/`)).status === 401);
+  return child;
 }
