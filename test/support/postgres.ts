@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client } from 'pg';
+import type { TestServerOptions } from './postgres-server';
 
 /** Where the server of the run is, for the workers of Jest, which inherit the environment. */
 const variable = 'TEST_POSTGRES_URL';
@@ -45,17 +46,31 @@ export function artifactDirOf(databaseUrl: string): string | undefined {
   return directory === undefined ? undefined : path.join(directory, 'artifacts', name);
 }
 
-/** Starts the server of the run and tells the workers where it is. The returned process ends with its `stdin`. */
+/** A server in a process that ends with its `stdin`. */
+export interface TestServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly child: ChildProcess;
+}
+
+/** Starts the server of the run and tells the workers where it is. */
 export async function startRunServer(): Promise<ChildProcess> {
+  const { url, dataDir, child } = await startServer();
+  process.env[variable] = url;
+  process.env[directoryVariable] = dataDir;
+  return child;
+}
+
+/** Starts a server, on files in `dataDir` or a fresh directory, with a migrated database. */
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
   const register = path.join(__dirname, 'register.cjs');
-  const child = spawn(process.execPath, ['-r', register, path.join(__dirname, 'postgres-server.ts')], {
+  const script = path.join(__dirname, 'postgres-server.ts');
+  const child = spawn(process.execPath, ['-r', register, script, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   for await (const line of createInterface({ input: child.stdout })) {
     const { url, dataDir } = JSON.parse(line) as { url: string; dataDir: string };
-    process.env[variable] = url;
-    process.env[directoryVariable] = dataDir;
-    return child;
+    return { url, dataDir, child };
   }
   throw new Error('The PostgreSQL server of the tests did not start.');
 }
@@ -66,14 +81,14 @@ export async function stopRunServer(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-function addressWith(address: string, database: string, user: string): string {
+export function addressWith(address: string, database: string, user: string): string {
   const url = new URL(address);
   url.pathname = `/${database}`;
   url.searchParams.set('user', user);
   return url.href;
 }
 
-async function execute(address: string, sql: string): Promise<void> {
+export async function execute(address: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: address });
   await client.connect();
   try {
