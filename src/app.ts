@@ -40,7 +40,10 @@ export async function createApp(env: Env, logger: Logger, lifetime = new Lifetim
   app.use(trace, securityHeaders, requestLog(logger), requireHost, takeUndecodablePath);
   allowOrigins(app, env.ALLOWED_ORIGINS);
   app.use('/api/v1', noStore);
-  app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)]));
+  const stopListening = (): void => {
+    adapter.stopListening();
+  };
+  app.useWebSocketAdapter(new UpgradeAdapter(app, [app.get(LogStreamDoor)], stopListening));
 
   const server = app.getHttpServer();
   server.headersTimeout = headersTimeoutMs;

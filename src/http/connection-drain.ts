@@ -10,11 +10,6 @@ interface Connection {
   readBefore: number;
 }
 
-/** Takes no more connections. Those that are open stay as they are: Node's own way would also break off answers. */
-export function stopListening(server: Server): void {
-  if (server.listening) TcpServer.prototype.close.call(server);
-}
-
 /**
  * Ends a server without breaking off what it has begun: a request whose head has begun to come is answered, with
  * `Connection: close`, before its connection is closed; a connection on which nothing is asked is closed at once.
@@ -33,17 +28,24 @@ export class ConnectionDrain {
     });
   }
 
-  /** Resolves when all connections are closed, with the number of those that had to be cut off. */
-  public async end(withinMs: number, hurry: AbortSignal): Promise<number> {
-    stopListening(this.server);
+  /** Takes no more connections, and lets those that are open end one by one. */
+  public begin(): void {
+    if (this.isEnding) return;
     this.isEnding = true;
-    const empty = new Promise<void>((resolve) => {
-      this.reportEmpty = resolve;
-    });
+    // Not by HTTP's own `close`, which also closes connections whose answer is still being sent.
+    if (this.server.listening) TcpServer.prototype.close.call(this.server);
     for (const [socket, connection] of this.connections) {
       for (const response of connection.owed) announceClose(response, connection);
       if (isIdle(socket, connection)) socket.destroySoon();
     }
+  }
+
+  /** Resolves when all connections are closed, with the number of those that had to be cut off. */
+  public async end(withinMs: number, hurry: AbortSignal): Promise<number> {
+    this.begin();
+    const empty = new Promise<void>((resolve) => {
+      this.reportEmpty = resolve;
+    });
     if (this.connections.size > 0) await Promise.race([empty, patience(withinMs, hurry)]);
     const late = [...this.connections.keys()];
     for (const socket of late) socket.destroy();

@@ -33,6 +33,11 @@ export class BareExpressAdapter extends ExpressAdapter {
     this.drain = new ConnectionDrain(this.httpServer);
   }
 
+  /** Takes no more connections; requests under way go on. */
+  public stopListening(): void {
+    this.drain?.begin();
+  }
+
   /** Resolves when every request that was under way is answered, or had its time. */
   public override async close(): Promise<void> {
     const cut = await this.drain?.end(drainMs, this.hurry);

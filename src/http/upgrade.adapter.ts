@@ -7,7 +7,6 @@ import type { Observable } from 'rxjs';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { AnswersUnderWay } from './answers-under-way';
 import { ApiError } from './api-error';
-import { stopListening } from './connection-drain';
 import { answerWithoutUpgrade, refuseUpgrade } from './upgrade-answer';
 import type { UpgradeDoor } from './upgrade-door';
 import { checkHandshake, wantsWebSocket } from './upgrade-handshake';
@@ -34,12 +33,13 @@ interface Place {
  */
 export class UpgradeAdapter extends WsAdapter {
   private closing = false;
-  private readonly listening = new Set<Server>();
   private readonly detach: (() => void)[] = [];
 
+  /** @param stopListening keeps clients out once the streams are told that the server goes away */
   public constructor(
     app: INestApplicationContext,
     private readonly doors: readonly UpgradeDoor[],
+    private readonly stopListening: () => void = () => undefined,
   ) {
     super(app);
   }
@@ -75,7 +75,7 @@ export class UpgradeAdapter extends WsAdapter {
    */
   public override async close(server: WebSocketServer): Promise<void> {
     this.closing = true;
-    for (const httpServer of this.listening) stopListening(httpServer);
+    this.stopListening();
     const closed = new Promise<void>((resolve) => {
       server.close(() => {
         resolve();
@@ -103,7 +103,6 @@ export class UpgradeAdapter extends WsAdapter {
       void this.take({ port, httpServer, answers }, request, socket, head);
     };
     httpServer.on('upgrade', listener);
-    this.listening.add(httpServer);
     this.detach.push(() => {
       httpServer.off('upgrade', listener);
       answers.detach();
