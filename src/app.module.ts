@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { AccessModule } from './access/access.module';
+import { ApiKeysModule } from './api-keys/api-keys.module';
 import { AuthModule } from './auth/auth.module';
 import { BuildLogsModule } from './build-logs/build-logs.module';
 import { BuildStatusModule } from './build-status/build-status.module';
@@ -34,6 +35,7 @@ export class AppModule {
         UsersModule,
         TenantsModule,
         AuthModule,
+        ApiKeysModule,
         BuildLogsModule,
         ProjectsModule,
         BuildsModule,

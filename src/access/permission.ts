@@ -1,4 +1,4 @@
-/** Every permission that a token can carry. */
+/** Every permission that a token can carry. Those of API keys are over the keys of others: one's own are one's own. */
 export const permissions = [
   'build:create',
   'build:list',
@@ -13,6 +13,8 @@ export const permissions = [
   'user:create',
   'user:list',
   'user:update',
+  'api-key:list',
+  'api-key:delete',
   'tenant:create',
   'tenant:list',
   'tenant:update',
@@ -35,6 +37,8 @@ const admin: readonly Permission[] = [
   'user:create',
   'user:list',
   'user:update',
+  'api-key:list',
+  'api-key:delete',
 ];
 
 const ofRole: Readonly<Record<Role, readonly Permission[]>> = { viewer, developer, admin };

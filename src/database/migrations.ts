@@ -5,6 +5,7 @@ import { QueueOrder1795478700000 } from '../../migrations/1795478700000-queue-or
 import { Retention1795480200000 } from '../../migrations/1795480200000-retention';
 import { RateLimits1795485600000 } from '../../migrations/1795485600000-rate-limits';
 import { KnownClients1795486000000 } from '../../migrations/1795486000000-known-clients';
+import { ApiKeys1795490000000 } from '../../migrations/1795490000000-api-keys';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Retention1795480200000,
   RateLimits1795485600000,
   KnownClients1795486000000,
+  ApiKeys1795490000000,
 ];

@@ -18,6 +18,7 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
     .addTag('Auth', 'Sign-in and tokens')
     .addTag('Users', 'The users of a tenant')
     .addTag('Tenants', 'Tenants, for platform admins')
+    .addTag('API Keys', 'Credentials for machines')
     .addTag('Health', 'Is the service alive and ready')
     .addBearerAuth(
       {

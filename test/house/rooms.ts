@@ -1,6 +1,6 @@
 /**
  * The rooms of `src/` and their nearest neighbours below. A room may import from these, from what these may import
- * from, and from itself: `config ← database ← events ← http ← rate-limits ← access ← users ← tenants ← auth` and
+ * from, and from itself: `config ← database ← events ← http ← rate-limits ← access ← users ← tenants ← auth, api-keys` and
  * `access ← build-logs ← projects ← builds ← build-status ← execution ← maintenance`.
  */
 export const neighbours: Readonly<Record<string, readonly string[]>> = {
@@ -13,6 +13,7 @@ export const neighbours: Readonly<Record<string, readonly string[]>> = {
   users: ['access'],
   tenants: ['users'],
   auth: ['tenants'],
+  'api-keys': ['tenants'],
   'build-logs': ['access'],
   projects: ['build-logs'],
   builds: ['projects'],

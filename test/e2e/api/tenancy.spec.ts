@@ -44,6 +44,9 @@ const needed: Readonly<Record<string, Permission | null>> = {
   createTenant: 'tenant:create',
   listTenants: 'tenant:list',
   updateTenant: 'tenant:update',
+  createApiKey: null,
+  listApiKeys: null,
+  revokeApiKey: null,
   logout: null,
   getMe: null,
 };
@@ -95,6 +98,8 @@ describe('permissions', () => {
     'user:create',
     'user:list',
     'user:update',
+    'api-key:list',
+    'api-key:delete',
   ];
   const platform = [...admin, 'tenant:create', 'tenant:list', 'tenant:update'];
 
