@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import { Client } from 'pg';
+import { hasCode } from '../../src/config/error-code';
 import { addressWith, execute, startServer, stopRunServer } from './postgres';
 import { postmasterPid } from './service-process';
 import { waitUntil } from './wait-until';
@@ -69,12 +70,12 @@ export class OwnPostgres {
     const { pid } = this;
     // First, so that it makes no more children.
     process.kill(pid, 'SIGSTOP');
-    for (const child of childrenOf(pid)) process.kill(child, 'SIGSTOP');
+    signalChildren(pid, 'SIGSTOP');
   }
 
   public thaw(): void {
     const { pid } = this;
-    for (const child of childrenOf(pid)) process.kill(child, 'SIGCONT');
+    signalChildren(pid, 'SIGCONT');
     process.kill(pid, 'SIGCONT');
   }
 
@@ -86,6 +87,17 @@ export class OwnPostgres {
 
   private adminUrl(database: string): string {
     return addressWith(this.url, database, 'postgres');
+  }
+}
+
+function signalChildren(parent: number, signal: NodeJS.Signals): void {
+  for (const child of childrenOf(parent)) {
+    try {
+      process.kill(child, signal);
+    } catch (error) {
+      // It has ended since.
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
   }
 }
 

@@ -18,6 +18,9 @@ export const platformAdmin: LoginDto = { email: 'root@example.com', password: 't
 
 export const jwtSecret = 'a secret of the tests that is long enough';
 
+/** How long a start may take on a busy machine. */
+const startMs = 120_000;
+
 export interface ServiceOptions {
   /** A fresh one that is removed with the service, unless the test has its own. */
   readonly dataDir?: string;
@@ -74,7 +77,12 @@ export class Service {
     const service = new Service(ownDir, databaseUrl ?? null, child, output, ended, async () => {
       if (dataDir === undefined) await removeDataDir(ownDir);
     });
-    await service.ready();
+    try {
+      await service.ready();
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
     return service;
   }
 
@@ -139,7 +147,7 @@ export class Service {
 
   private async ready(): Promise<void> {
     const isReady = async (): Promise<boolean> => (await fetch(`${this.url}/health/ready`)).ok;
-    await waitUntil(() => this.hasEnded || (this.address !== undefined && isReady()));
+    await waitUntil(() => this.hasEnded || (this.address !== undefined && isReady()), startMs);
     if (this.hasEnded) throw new Error(`The service ended: ${this.output.join('\n')}`);
   }
 }
