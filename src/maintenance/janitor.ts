@@ -39,7 +39,7 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
     this.rounds.start(intervalMs);
   }
 
-  /** A round at once, or the one that is under way. */
+  /** A whole round, after the one that is under way. */
   public work(): Promise<void> {
     return this.rounds.go();
   }

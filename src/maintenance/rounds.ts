@@ -24,21 +24,23 @@ export class Rounds {
 
   public constructor(
     private readonly chores: readonly Chore[],
-    private readonly logger: Logger,
+    private readonly logger: Pick<Logger, 'warn'>,
   ) {}
 
   /** Begins the first round at once. */
   public start(intervalMs: number): void {
-    this.timer = setInterval(() => void this.go(), intervalMs);
+    this.timer = setInterval(() => {
+      if (this.round === undefined) void this.go();
+    }, intervalMs);
     void this.go();
   }
 
-  /** A round at once, or the one that is under way. */
-  public go(): Promise<void> {
-    this.round ??= this.goAround().finally(() => {
-      this.round = undefined;
-    });
-    return this.round;
+  /** A whole round, after the one that is under way. */
+  public async go(): Promise<void> {
+    const round = (this.round ?? Promise.resolve()).then(() => this.goAround());
+    this.round = round;
+    await round;
+    if (this.round === round) this.round = undefined;
   }
 
   /** Resolves when the part that is under way is done. */
