@@ -11,6 +11,8 @@ export interface DrainOptions {
   readonly slotsEach: number;
   /** How long all may take. */
   readonly limitMs: number;
+  /** Ends it early, with all that it started. */
+  readonly signal?: AbortSignal;
 }
 
 /** What became of the builds, in the order of their claims. */
@@ -46,7 +48,7 @@ export function sharesOf(builds: number): readonly { readonly tenant: string; re
  * Lets workers drain builds of a second each, of three tenants on one API. The big tenant's are all started first, and
  * the workers take them meanwhile, then the middle one's, then the small one's.
  */
-export async function drain({ builds, workers, slotsEach, limitMs }: DrainOptions): Promise<Drain> {
+export async function drain({ builds, workers, slotsEach, limitMs, signal }: DrainOptions): Promise<Drain> {
   const repository = new BuildRepository();
   // Every build has another argument, so that the engine repeats no step of an earlier one.
   repository.script('main', 'ARG NUMBER', 'RUN echo $NUMBER; sleep 1');
@@ -66,8 +68,8 @@ export async function drain({ builds, workers, slotsEach, limitMs }: DrainOption
         const project = await tenant.project({ repository_url: repository.git.url, auto_start: true });
         shares.push({ name, tenant, project, count });
       }
-      for (const share of shares) await startAll(share);
-      await allEnded(cluster, limitMs);
+      for (const share of shares) await startAll(share, signal);
+      await allEnded(cluster, limitMs, signal);
       return await resultOf(cluster, new Map(shares.map(({ name, tenant }) => [tenant.id, name])));
     } finally {
       await cluster.stop();
@@ -77,17 +79,19 @@ export async function drain({ builds, workers, slotsEach, limitMs }: DrainOption
   }
 }
 
-async function startAll({ tenant, project, count }: Share): Promise<void> {
+async function startAll({ tenant, project, count }: Share, signal?: AbortSignal): Promise<void> {
   for (let number = 1; number <= count; number += 1) {
+    signal?.throwIfAborted();
     await tenant.create(project, { branch: 'main', args: { NUMBER: String(number) } });
   }
 }
 
-async function allEnded(cluster: Cluster, limitMs: number): Promise<void> {
+async function allEnded(cluster: Cluster, limitMs: number, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + limitMs;
   const left = async (): Promise<number> =>
     (await cluster.sql(`SELECT id FROM builds WHERE status = 'in_progress' OR lease_token IS NOT NULL`)).length;
   for (let builds = await left(); builds > 0; builds = await left()) {
+    signal?.throwIfAborted();
     if (Date.now() > deadline) throw new Error(`${builds} builds were left after ${limitMs / 1000} s`);
     await sleep(pollMs);
   }

@@ -26,9 +26,16 @@ async function main(): Promise<void> {
   const workers = numberOf('workers', values.workers, 1);
   const shares = sharesOf(builds).map((share) => `${share.builds} of ${share.tenant}`);
   say(`${workers} workers with ${slotsEach} slots each drain ${builds} builds: ${shares.join(', then ')} …\n`);
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      interrupted.abort(new Error('Interrupted.'));
+    });
+  }
   const server = await startRunServer();
   try {
-    const result = await drain({ builds, workers, slotsEach, limitMs: 60_000 + builds * limitMsEach });
+    const limitMs = 60_000 + builds * limitMsEach;
+    const result = await drain({ builds, workers, slotsEach, limitMs, signal: interrupted.signal });
     const faults = faultsOf(result, workers * slotsEach);
     say(reportOf(result));
     for (const fault of faults) say(fault);
