@@ -6,9 +6,9 @@ import type { Identity } from '../access/identity';
 import { Public, RequireSignIn } from '../access/require-permission.decorator';
 import { ClientAddress } from '../http/client-address';
 import { ErrorResponses } from '../http/error-responses.decorator';
-import { exampleUser, UserDto } from '../users/user.dto';
 import { exampleTokenPair, LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
 import { AuthService } from './auth.service';
+import { exampleMe, MeDto } from './me.dto';
 
 @ApiTags('Auth')
 @Controller('auth')
@@ -51,8 +51,8 @@ export class AuthController {
 
   @Get('me')
   @RequireSignIn({ operationId: 'getMe', summary: 'Who am I, and what may I do' })
-  @ApiOkResponse({ type: UserDto, description: 'The signed-in user', example: exampleUser })
-  public me(@CurrentIdentity() identity: Identity): Promise<UserDto> {
+  @ApiOkResponse({ type: MeDto, description: 'The signed-in user', example: exampleMe })
+  public me(@CurrentIdentity() identity: Identity): Promise<MeDto> {
     return this.auth.me(identity);
   }
 }

@@ -7,11 +7,12 @@ import { ENV, type Env } from '../config/env';
 import { ApiError } from '../http/api-error';
 import { TenantsRepository } from '../tenants/tenants.repository';
 import { verifyPassword } from '../users/password';
-import { toUser, type UserDto } from '../users/user.dto';
+import { toUser } from '../users/user.dto';
 import type { UserEntity } from '../users/user.entity';
 import { UsersRepository } from '../users/users.repository';
 import type { LoginDto, TokenPairDto } from './auth.dto';
 import { LoginLimits } from './login-limits';
+import { type MeDto, toMe, toOutsideMe } from './me.dto';
 import { RefreshTokensRepository } from './refresh-tokens.repository';
 
 @Injectable()
@@ -59,10 +60,14 @@ export class AuthService {
     return this.refreshTokens.revokeFamilyOf(userId, token);
   }
 
-  public async me({ tenantId, userId }: Identity): Promise<UserDto> {
+  public async me(identity: Identity): Promise<MeDto> {
+    const { tenantId, userId, signIn } = identity;
+    if (signIn.by === 'oidc') {
+      return toOutsideMe(identity, { email: signIn.email, name: signIn.name ?? signIn.email ?? signIn.subject });
+    }
     const user = await this.users.find(tenantId, userId);
     if (user === null) throw unauthorized();
-    return toUser(user);
+    return toMe(user, identity);
   }
 
   private refused(): ApiError {

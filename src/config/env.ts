@@ -26,6 +26,13 @@ const origins = commaList.superRefine((values, context) => {
   }
 });
 
+const issuer = z.string().refine((value) => {
+  if (!URL.canParse(value) || /[?#@\s]/.test(value)) return false;
+  const { protocol, hostname } = new URL(value);
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback);
+}, 'must be an https:// URL without query and fragment, or an http:// one of this machine');
+
 const isAddressOrNetwork = (value: string): boolean => {
   const [address = '', bits, ...more] = value.split('/');
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
@@ -56,6 +63,11 @@ const schema = z
     JWT_ISSUER: z.string().min(1).default('image-factory'),
     JWT_AUDIENCE: z.string().min(1).default('image-factory'),
     JWT_TTL_SECONDS: wholeNumber(1, 86_400).default(900),
+    OIDC_ISSUER: issuer.optional(),
+    OIDC_AUDIENCE: z.string().min(1).optional(),
+    OIDC_CLIENTS: commaList.default([]),
+    OIDC_TENANT_CLAIM: z.string().min(1).default('tenant_id'),
+    OIDC_PERMISSIONS_CLAIM: z.string().min(1).default('permissions'),
     BOOTSTRAP_ADMIN_EMAIL: z.email('must be an e-mail address').optional(),
     BOOTSTRAP_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
     WORKER_SLOTS: wholeNumber(1, 256).default(os.availableParallelism()),
@@ -104,6 +116,14 @@ const schema = z
         path: ['JWT_SECRET'],
         message: 'is required when DATABASE_URL is set, so that every process signs with the same one',
       });
+    }
+    if ((env.OIDC_ISSUER === undefined) !== (env.OIDC_AUDIENCE === undefined)) {
+      const [missing, given] =
+        env.OIDC_ISSUER === undefined ? ['OIDC_ISSUER', 'OIDC_AUDIENCE'] : ['OIDC_AUDIENCE', 'OIDC_ISSUER'];
+      context.addIssue({ code: 'custom', path: [missing], message: `is required when ${given} is set` });
+    }
+    if (env.OIDC_ISSUER === env.JWT_ISSUER) {
+      context.addIssue({ code: 'custom', path: ['OIDC_ISSUER'], message: 'must not be JWT_ISSUER, who is ourselves' });
     }
   })
   .transform((env) => ({ ...env, ARTIFACT_DIR: env.ARTIFACT_DIR ?? path.join(env.DATA_DIR, 'artifacts') }));
