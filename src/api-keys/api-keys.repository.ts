@@ -110,7 +110,7 @@ export class ApiKeysRepository {
     const [made] = await query<{ id: string }>(
       manager,
       `INSERT INTO api_keys (tenant_id, user_id, name, prefix, key_hash, permissions, expires_at)
-       SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(days => $7)
+       SELECT $1, $2, $3, $4, $5, $6, now() + $7 * interval '24 hours'
        WHERE (SELECT count(*) FROM api_keys WHERE user_id = $2 AND expires_at > now()) < $8
        RETURNING id`,
       [key.tenantId, key.userId, key.name, key.prefix, key.keyHash, key.permissions, key.days, most],

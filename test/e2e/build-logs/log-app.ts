@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { DataSource } from 'typeorm';
 import { AccessModule } from '../../../src/access/access.module';
+import { ApiKeysModule } from '../../../src/api-keys/api-keys.module';
 import { BuildLogsModule } from '../../../src/build-logs/build-logs.module';
 import { BuildLogsRepository } from '../../../src/build-logs/build-logs.repository';
 import { type LogEntry, logEntry } from '../../../src/build-logs/log-entry';
@@ -40,7 +41,10 @@ export class LogApp {
   public static async start({ databaseUrl, env = {}, stream = {} }: LogAppOptions): Promise<LogApp> {
     const settings = parseEnv({ DATABASE_URL: databaseUrl, JWT_SECRET: secret, LOG_LEVEL: 'silent', ...env });
     const testing = await Test.createTestingModule({
-      imports: [ConfigModule.with(settings), EventsModule, DatabaseModule, HttpModule, AccessModule, BuildLogsModule],
+      imports: [
+        ConfigModule.with(settings),
+        ...[EventsModule, DatabaseModule, HttpModule, AccessModule, ApiKeysModule, BuildLogsModule],
+      ],
     })
       .overrideProvider(LOG_STREAM_OPTIONS)
       .useValue({ ...logStreamOptions, ...stream })
