@@ -1,21 +1,30 @@
 import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { newApiKey } from '../../src/api-keys/api-key';
+import { KeyOwner } from '../factories/key-owner';
 import { World } from '../factories/world';
 import { Api, jwtSecret, tenantPermissions } from '../support/api';
 import type { Answer } from '../support/caller';
+import { expectRefusal } from '../support/expect-refusal';
+import { OidcIssuer } from '../support/oidc-issuer';
 import { askUpgrade } from '../support/upgrade';
 
+let issuer: OidcIssuer;
 let api: Api;
 let world: World;
 let buildId: string;
 
 beforeAll(async () => {
-  api = await Api.start();
+  // Also where tokens of another issuer are taken, ours are held to all that they were.
+  issuer = await OidcIssuer.start();
+  api = await Api.start({ OIDC_ISSUER: issuer.url, OIDC_AUDIENCE: 'image-factory' });
   world = await World.make(api);
   buildId = (await world.build()).id;
 });
 
 afterAll(async () => {
   await api.stop();
+  await issuer.down();
 });
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -106,17 +115,6 @@ const forged: readonly (readonly [name: string, make: () => string])[] = [
 
 const byHeader = (token: string): Readonly<Record<string, string>> => ({ Authorization: `Bearer ${token}` });
 
-function expectRefusal(answer: Answer): void {
-  expect(answer.status).toBe(401);
-  expect(answer.headers.get('WWW-Authenticate')).toBe('Bearer');
-  // All are told the same: which part is wrong is nobody's business.
-  expect(answer.error).toMatchObject({
-    error: 'Missing or invalid authentication token',
-    code: 'UNAUTHORIZED',
-    details: null,
-  });
-}
-
 const streamPath = (): string => `/api/v1/builds/${buildId}/logs/stream`;
 
 describe('a good token made by hand', () => {
@@ -164,3 +162,48 @@ describe('a good token in the wrong place', () => {
     expectRefusal(await request());
   });
 });
+
+describe('an API key', () => {
+  const forgedKeys: readonly (readonly [name: string, make: (key: string) => string])[] = [
+    ['that was never made', () => newApiKey().key],
+    [
+      'with the prefix of a good one and a checksum that fits',
+      (key) => withChecksum(key.slice(0, 17), newApiKey().key),
+    ],
+    ['with one wrong digit', (key) => key.slice(0, 30) + (key.charAt(30) === 'x' ? 'y' : 'x') + key.slice(31)],
+    ['without its end', (key) => key.slice(0, -1)],
+    ['that is its prefix alone', (key) => key.slice(0, 17)],
+    ['in capitals', (key) => key.toUpperCase()],
+    ['with something behind it', (key) => `${key}.AAAA`],
+    ['that is the mark alone', () => 'imgf_'],
+    ['without its mark', (key) => key.slice(5)],
+    ['that never ends', (key) => key + 'A'.repeat(8_000)],
+    ['with SQL in it', () => `imgf_'OR'1'='1`],
+  ];
+
+  it.each(forgedKeys)('%s is refused', async (_, make) => {
+    const { key } = await (await KeyOwner.make(world, 'viewer')).key();
+    expect((await api.anonymous.get('/builds', byHeader(key))).status).toBe(200);
+    const wrong = make(key);
+    expectRefusal(await api.anonymous.get('/builds', byHeader(wrong)));
+    expectRefusal(await askUpgrade(api.port, streamPath(), byHeader(wrong)));
+  });
+
+  it('is looked at nowhere but in its place', async () => {
+    const { key } = await (await KeyOwner.make(world, 'viewer')).key();
+    expectRefusal(await api.anonymous.get(`/builds?api_key=${key}&access_token=${key}`));
+    expectRefusal(await api.anonymous.get('/builds', { 'X-API-Key': key, Cookie: `api_key=${key}` }));
+    expectRefusal(await api.anonymous.get('/builds', { Authorization: `Basic ${key}` }));
+    expectRefusal(await askUpgrade(api.port, `${streamPath()}?access_token=${key}`));
+  });
+});
+
+/** The beginning of one key and the secret digits of another, which is all that a stranger can put together. */
+function withChecksum(prefix: string, other: string): string {
+  const body = prefix + other.slice(17, -6);
+  const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+  const check = Array.from({ length: 6 }, (_, place) =>
+    digits.charAt(Math.floor(crc32(body) / 62 ** (5 - place)) % 62),
+  );
+  return body + check.join('');
+}
