@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Arena } from './driven/arena';
-import { faultsAtRest, faultsOfWays, installAudit, type Sql } from './state-machine/audit';
+import { expectSound, installAudit } from './state-machine/audit';
 import { type Play, plays } from './state-machine/command';
 import { misfits } from './state-machine/linearize';
 import { ModelClient } from './state-machine/model-client';
@@ -14,11 +14,9 @@ const limitMs = 60_000 + runs * 3_000;
 
 let arena: Arena;
 
-const sql: Sql = (statement, values) => arena.sql(statement, values);
-
 beforeAll(async () => {
   arena = await Arena.start();
-  await installAudit(sql);
+  await installAudit(arena);
 }, 60_000);
 
 afterAll(() => arena.stop());
@@ -33,8 +31,7 @@ async function expectLegal(play: Play): Promise<void> {
   );
   await session.play(play);
   await session.drain();
-  expect(await faultsOfWays(sql, project.id)).toEqual([]);
-  expect(await faultsAtRest(sql, project.id)).toEqual([]);
+  await expectSound(arena, project);
   const { operations } = session.history;
   const left = misfits(operations, play.autoStart);
   if (left !== null) throw new Error(`No order explains this history: ${show(operations)}\nleft: ${show(left)}`);

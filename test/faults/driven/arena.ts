@@ -2,6 +2,7 @@ import type { ProjectDto } from '../../../src/projects/project.dto';
 import { startTestPostgres, type TestPostgres } from '../../support/postgres';
 import { Service } from '../../support/service';
 import { type ProjectWishes, Tenant } from '../../support/tenant';
+import type { DrivenRun } from './driven-run';
 import { DrivenWorker } from './driven-worker';
 
 /** Two replicas of the API, processes of the built product, and a driven worker on one database, with one tenant. */
@@ -28,6 +29,11 @@ export class Arena {
     return this.database.url;
   }
 
+  /** The admin at one replica or at the other, by turns. */
+  public tenant(index: number): Tenant {
+    return this.tenants[index % 2 === 0 ? 0 : 1];
+  }
+
   /** Rows of a statement that a test sends past the service. */
   public sql<Row extends object>(statement: string, values: readonly unknown[] = []): Promise<Row[]> {
     return this.replicas[0].sql<Row>(statement, values);
@@ -35,6 +41,23 @@ export class Arena {
 
   public project(wishes: Partial<ProjectWishes> = {}): Promise<ProjectDto> {
     return this.tenants[0].project({ repository_url: 'https://git.example.com/team/app.git', ...wishes });
+  }
+
+  /** Begins builds of a project, by turns at each replica, and has the driven worker take them. */
+  public async runs(project: Pick<ProjectDto, 'id'>, count: number): Promise<DrivenRun[]> {
+    const runs: DrivenRun[] = [];
+    for (let index = 0; index < count; index += 1) {
+      await this.tenant(index).begin(project, { branch: 'main' });
+      runs.push(await this.taken());
+    }
+    return runs;
+  }
+
+  /** The next build of the queue. @throws Error when there is none */
+  private async taken(): Promise<DrivenRun> {
+    const run = await this.worker.claim();
+    if (run === null) throw new Error('A started build can be claimed');
+    return run;
   }
 
   public async stop(): Promise<void> {

@@ -1,7 +1,9 @@
 import { type BuildStatus, transitions } from '../../../src/builds/build-state';
 
-/** Asks the database past the service. */
-export type Sql = <Row extends object>(statement: string, values?: readonly unknown[]) => Promise<Row[]>;
+/** Who asks the database past the service. */
+export interface Asker {
+  sql<Row extends object>(statement: string, values?: readonly unknown[]): Promise<Row[]>;
+}
 
 /** One change of a build's row, as the database made it. */
 interface Change {
@@ -16,8 +18,8 @@ interface Change {
 }
 
 /** Lets the database write down every change of a build from now on; the row's lock keeps those of a build in order. */
-export async function installAudit(sql: Sql): Promise<void> {
-  await sql(`
+export async function installAudit(asker: Asker): Promise<void> {
+  await asker.sql(`
     CREATE TABLE audit (
       seq bigserial PRIMARY KEY, project_id uuid, build_id uuid, build_number integer, old_status text, new_status text,
       was_deleted boolean, is_deleted boolean, old_token uuid, new_token uuid
@@ -36,8 +38,8 @@ export async function installAudit(sql: Sql): Promise<void> {
 const steps = new Set<string>(Object.values(transitions).map(({ from, to }) => `${from} ${to}`));
 
 /** What is wrong with the ways that the builds of a project took; nothing, if all is well. */
-export async function faultsOfWays(sql: Sql, projectId: string): Promise<string[]> {
-  const changes = await sql<Change>('SELECT * FROM audit WHERE project_id = $1 ORDER BY seq', [projectId]);
+export async function faultsOfWays(asker: Asker, projectId: string): Promise<string[]> {
+  const changes = await asker.sql<Change>('SELECT * FROM audit WHERE project_id = $1 ORDER BY seq', [projectId]);
   const faults = changes.flatMap((change) => faultsOf(change).map((fault) => `${change.build_number}: ${fault}`));
 
   const born = changes.filter(({ old_status }) => old_status === null);
@@ -70,9 +72,9 @@ function faultsOf(change: Change): string[] {
 }
 
 /** What is wrong with a project at rest: no client, worker or reaper has anything left to do but to start and to claim. */
-export async function faultsAtRest(sql: Sql, projectId: string): Promise<string[]> {
-  const builds = await sql<{ build_number: number; fault: string }>(restSql, [projectId]);
-  const counters = await sql<{ fault: string }>(countersSql, [projectId]);
+export async function faultsAtRest(asker: Asker, projectId: string): Promise<string[]> {
+  const builds = await asker.sql<{ build_number: number; fault: string }>(restSql, [projectId]);
+  const counters = await asker.sql<{ fault: string }>(countersSql, [projectId]);
   return [...builds.map(({ build_number, fault }) => `${build_number}: ${fault}`), ...counters.map((row) => row.fault)];
 }
 
@@ -107,3 +109,9 @@ const countersSql = `
             ORDER BY i) AS there
     FROM projects p WHERE id = $1
   ) counters WHERE counted <> there`;
+
+/** Finds nothing wrong with a project at rest, nor with how its builds came there. */
+export async function expectSound(asker: Asker, { id }: { readonly id: string }): Promise<void> {
+  expect(await faultsOfWays(asker, id)).toEqual([]);
+  expect(await faultsAtRest(asker, id)).toEqual([]);
+}
