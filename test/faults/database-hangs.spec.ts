@@ -67,13 +67,13 @@ beforeAll(async () => {
   );
   database = await OwnPostgres.start();
   [short, long] = [await site(shortLeaseSeconds), await site(longLeaseSeconds)];
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await Promise.all([short.cluster.stop(), long.cluster.stop()]);
   await database.stop();
   repository.remove();
-}, 60_000);
+}, 120_000);
 
 describe('a database that hangs', () => {
   let stopped: BuildDto;

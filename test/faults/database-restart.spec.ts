@@ -28,13 +28,13 @@ beforeAll(async () => {
   cluster = await Cluster.start({ apis: 2, workers: 1, settings, databaseUrl: database.url });
   tenant = await Tenant.make(cluster.api(0).service);
   project = await tenant.project({ repository_url: repository.git.url });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await cluster.stop();
   await database.stop();
   repository.remove();
-}, 60_000);
+}, 120_000);
 
 const numbers = (lines: readonly string[]): string[] => lines.filter((line) => /^line \d+$/.test(line));
 const allNumbers = Array.from({ length: printed }, (_, index) => `line ${index + 1}`);

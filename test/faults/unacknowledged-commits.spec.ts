@@ -15,13 +15,13 @@ beforeAll(async () => {
   repository.branch('quick', { Dockerfile: 'FROM scratch\nCOPY busybox /busybox\n' });
   database = await OwnPostgres.start();
   cluster = await Cluster.start({ apis: 2, workers: 1, settings: repository.settings, databaseUrl: database.url });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await cluster.stop();
   await database.stop();
   repository.remove();
-}, 60_000);
+}, 120_000);
 
 describe('commits that are not acknowledged', () => {
   it('have one outcome each: nothing is built twice, lost, or ended twice', async () => {

@@ -1,6 +1,8 @@
 import { Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { Notifications, type Wake } from '../../../src/database/notifications';
+import { DatabaseProxy } from '../../support/database-proxy';
 import { startTestPostgres, type TestPostgres } from '../../support/postgres';
 import { waitUntil } from '../../support/wait-until';
 
@@ -89,5 +91,53 @@ describe('Notifications', () => {
       );
       return open.length === 0;
     }, 2_000);
+  });
+});
+
+describe('a connection whose peer vanished without a word', () => {
+  /** More than a heartbeat, the wait for its answer and a new connection. */
+  const noticedMs = 15_000;
+  let proxy: DatabaseProxy;
+  let far: Notifications;
+  let heardFar: Wake[];
+
+  beforeEach(async () => {
+    proxy = await DatabaseProxy.start(postgres.url);
+    far = new Notifications(proxy);
+    heardFar = [];
+    await far.onModuleInit();
+    far.subscribe((wake) => heardFar.push(wake));
+    far.announce({ kind: 'queue' });
+    await waitUntil(() => heardHere.length === 1);
+  });
+
+  afterEach(async () => {
+    await far.onApplicationShutdown();
+    await proxy.stop();
+  });
+
+  it('is replaced, and the listener says that something may have been missed', async () => {
+    proxy.silence();
+    here.wake({ kind: 'control', buildId });
+    await waitUntil(() => heardFar.some(({ kind }) => kind === 'resync'), noticedMs);
+    here.wake({ kind: 'queue' });
+    await waitUntil(() => heardFar.some(({ kind }) => kind === 'queue'));
+    expect(heardFar).toEqual([{ kind: 'resync' }, { kind: 'queue' }]);
+  });
+
+  it('keeps wakes until they can be sent', async () => {
+    proxy.swallow();
+    far.announce({ kind: 'control', buildId });
+    far.announce({ kind: 'log', buildId, totalLines: 1, ended: true });
+    await sleep(3_000);
+    far.announce({ kind: 'log', buildId, totalLines: 2, ended: false });
+    proxy.admit();
+    await waitUntil(() => heardHere.length === 3, noticedMs);
+    expect(heardHere).toEqual(
+      expect.arrayContaining([
+        { kind: 'control', buildId },
+        { kind: 'log', buildId, totalLines: 2, ended: true },
+      ]),
+    );
   });
 });
