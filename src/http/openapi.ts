@@ -26,7 +26,8 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
         scheme: 'bearer',
         bearerFormat: 'JWT',
         description:
-          'JWT token obtained from `/api/v1/auth/login` endpoint.\n\nFormat: `Authorization: Bearer <token>`',
+          'JWT token obtained from `/api/v1/auth/login` endpoint.\n\nFormat: `Authorization: Bearer <token>`\n\n' +
+          'An API key of `/api/v1/api-keys` is taken in its place, and so is an access token of the outside issuer, if one is set.',
       },
       'BearerAuth',
     )
