@@ -118,68 +118,65 @@ describe('the keys that are held', () => {
   });
 });
 
-describe('an answer of the issuer', () => {
-  const answering =
-    (body: unknown): RequestListener =>
-    (_, response) => {
-      response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-    };
+const answering =
+  (body: unknown): RequestListener =>
+  (_, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+  };
 
-  it.each<[string, string, () => RequestListener]>([
+const answerWithoutEnd: RequestListener = (_, response) => {
+  const part = ' '.repeat(64 * 1_024);
+  const write = (): void => {
+    while (!response.destroyed && response.write(part));
+    if (!response.destroyed) response.once('drain', write);
+  };
+  write();
+};
+
+const otherKinds: readonly unknown[] = [
+  { kty: 'oct', k: 'AAAA', kid: 'a' },
+  { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' },
+  { kty: 'EC', crv: 'P-384', x: 'A', y: 'A' },
+  null,
+  5,
+];
+
+describe('an answer of the issuer', () => {
+  it.each<[string, RegExp, string, () => RequestListener]>([
     [
       'the document of another issuer',
+      /another issuer/,
       discoveryPath,
       () => answering({ issuer: 'https://other.example.com', jwks_uri: issuer.url + keysPath }),
     ],
-    ['no document', discoveryPath, () => answering([])],
-    ['no JSON', discoveryPath, () => (_, response) => response.end('<html>')],
+    ['no document', /expected object/, discoveryPath, () => answering([])],
+    ['no JSON', /not valid JSON/, discoveryPath, () => (_, response) => response.end('<html>')],
     [
       'keys at another kind of place',
+      /in another way/,
       discoveryPath,
       () => answering({ issuer: issuer.url, jwks_uri: 'file:///etc/passwd' }),
     ],
     [
       'a redirect to the keys',
+      /fetch failed/,
       keysPath,
       () => (_, response) => response.writeHead(302, { Location: `${issuer.url}/elsewhere` }).end(),
     ],
-    ['404', keysPath, () => (_, response) => response.writeHead(404).end(JSON.stringify({ keys: [] }))],
-    ['no keys', keysPath, () => answering({ keys: [] })],
-    [
-      'only keys of other kinds',
-      keysPath,
-      () =>
-        answering({
-          keys: [
-            { kty: 'oct', k: 'AAAA', kid: 'a' },
-            { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' },
-            { kty: 'EC', crv: 'P-384', x: 'A', y: 'A' },
-            null,
-            5,
-          ],
-        }),
-    ],
+    ['404', /answered 404/, keysPath, () => (_, response) => response.writeHead(404).end(JSON.stringify({ keys: [] }))],
+    ['no keys', /no key for/, keysPath, () => answering({ keys: [] })],
+    ['only keys of other kinds', /no key for/, keysPath, () => answering({ keys: otherKinds })],
     [
       'more keys than anybody has',
+      /<=100/,
       keysPath,
-      () => answering({ keys: Array.from({ length: 101 }, () => makeKeyOnce().jwk) }),
+      () => answering({ keys: Array.from({ length: 101 }, () => issuer.key('ES256').jwk) }),
     ],
-    [
-      'more than one wants to read',
-      keysPath,
-      () => (_, response) => {
-        const part = ' '.repeat(64 * 1_024);
-        const write = (): void => {
-          while (!response.destroyed && response.write(part));
-          if (!response.destroyed) response.once('drain', write);
-        };
-        write();
-      },
-    ],
-  ])('is not taken: %s', async (_, path, make) => {
+    ['more than one wants to read', /more than \d+ bytes/, keysPath, () => answerWithoutEnd],
+  ])('is not taken: %s', async (_, reason, path, make) => {
     issuer.instead.set(path, make());
     issuer.instead.set('/elsewhere', answering({ keys: issuer.keys.map(({ jwk }) => jwk) }));
-    await expect(fetchKeys(issuer.url)).rejects.toThrow();
+    await expect(fetchKeys(issuer.url)).rejects.toThrow(reason);
     expect(issuer.asked).not.toContain('/elsewhere');
     expect(await look(holdKeys(), kid())).toBe(503);
   });
@@ -206,12 +203,3 @@ describe('an answer of the issuer', () => {
     expect((await fetchKeys(`${issuer.url}/`)).keys).toHaveLength(2);
   });
 });
-
-const made: ReturnType<typeof makeKey>[] = [];
-
-/** One for all, as making it takes long. */
-function makeKeyOnce(): ReturnType<typeof makeKey> {
-  const [first = makeKey('ES256')] = made;
-  made.push(first);
-  return first;
-}
