@@ -45,11 +45,12 @@ export class ArchiveUpkeep {
     return expired.length === archivesAtOnce;
   }
 
-  /** Removes the files of archives; a process that may not write in the store leaves them to the workers as orphans. */
+  /** Removes the files of archives, one whatever becomes of the others. A process that may not write in the store leaves them to the workers as orphans. */
   public async remove(names: readonly string[]): Promise<void> {
     if (!this.marker.isWritable || names.length === 0) return;
     await this.requireMark();
-    for (const name of names) await this.artifacts.remove(name);
+    const results = await Promise.allSettled(names.map((name) => this.artifacts.remove(name)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   /**
@@ -61,10 +62,7 @@ export class ArchiveUpkeep {
     if (!this.marker.isWritable) return false;
     const { names, isLast } = await this.nextNames();
     if (names.length > 0) {
-      await this.requireMark();
-      await asOnlyJanitor(this.dataSource, async (manager) => {
-        for (const name of await this.orphansOf(manager, names)) await this.artifacts.remove(name);
-      });
+      await asOnlyJanitor(this.dataSource, async (manager) => this.remove(await this.orphansOf(manager, names)));
     }
     return !isLast;
   }
