@@ -15,7 +15,7 @@ import type { LogStream } from './log-stream';
 import { LOG_STREAM_OPTIONS, type LogStreamOptions } from './log-stream-options';
 
 /** How long a shutdown waits for streams that are about to end by themselves. */
-const settleMs = 1_000;
+const settleMs = 3_000;
 
 /**
  * Knows which builds have subscribers in this process, and wakes them: by an event for lines that this process stored,
@@ -41,7 +41,7 @@ export class LogHub implements OnModuleInit, BeforeApplicationShutdown, OnApplic
       this.woken(wake);
     });
     this.poll = setInterval(() => {
-      this.lookAround();
+      void this.lookAround();
     }, this.options.pollMs).unref();
   }
 
@@ -80,15 +80,16 @@ export class LogHub implements OnModuleInit, BeforeApplicationShutdown, OnApplic
 
   private woken(wake: Wake): void {
     if (wake.kind === 'log') this.feeds.get(wake.buildId)?.refresh();
-    else if (wake.kind === 'resync') this.lookAround();
+    else if (wake.kind === 'resync') void this.lookAround();
   }
 
   /** Looks at all logs that have subscribers. A look under way may have missed what this one is for. */
-  private lookAround(): void {
+  private lookAround(): Promise<void> {
     this.lookAgain = true;
     this.looking ??= this.lookWhileAsked().finally(() => {
       this.looking = undefined;
     });
+    return this.looking;
   }
 
   private async lookWhileAsked(): Promise<void> {
