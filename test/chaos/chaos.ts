@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { BuildRepository } from '../support/build-repository';
 import { Cluster } from '../support/cluster';
 import { Tenant } from '../support/tenant';
@@ -9,6 +10,7 @@ import { explain } from './explanation';
 import { Journal } from './journal';
 import { Judge } from './judge';
 import { Ledger } from './ledger';
+import { limitedSignal } from './limited-signal';
 import { Mayhem } from './mayhem';
 import type { ChaosOptions } from './options';
 import { Orphans } from './orphans';
@@ -47,6 +49,10 @@ export class Chaos {
   /** @returns whether nothing was found. @throws the signal's reason when it was interrupted; nothing is left then */
   public async run(interrupted: AbortSignal): Promise<boolean> {
     this.say(`Chaos for ${this.options.minutes} minutes; repeat it with --seed ${this.options.seed}`);
+    // A Ctrl-C at the terminal reaches the services as well.
+    interrupted.addEventListener('abort', () => {
+      for (const victim of this.victims) victim.retire();
+    });
     try {
       const cluster = await this.build();
       interrupted.throwIfAborted();
@@ -81,13 +87,20 @@ export class Chaos {
   private async torment(cluster: Cluster, interrupted: AbortSignal): Promise<void> {
     const { findings, ledger, random, journal } = this;
     const database = this.started();
-    const over = AbortSignal.any([interrupted, findings.signal]);
-    const enough = AbortSignal.any([over, AbortSignal.timeout(this.options.minutes * 60_000)]);
+    const over = new AbortController();
+    for (const end of [interrupted, findings.signal]) {
+      end.addEventListener('abort', () => {
+        over.abort();
+      });
+    }
+    const enough = limitedSignal(this.options.minutes * 60_000, over.signal);
+    // Each client and each event listens to them.
+    setMaxListeners(0, over.signal, enough.signal);
     const mayhem = new Mayhem(this.victims, database, leaseSeconds, random.fork(), findings, journal);
     const report = new Report(this.options, ledger, mayhem, findings);
-    const judge = new Judge(database, findings, over);
+    const judge = new Judge(database, findings, over.signal);
     const clients = (await this.places(cluster)).map(
-      (place) => new Client(place, ledger, judge, findings, journal, random.fork(), over),
+      (place) => new Client(place, ledger, judge, findings, journal, random.fork(), over.signal),
     );
     const sightings = new Sightings(cluster.root, findings);
     const telling = setInterval(() => {
@@ -95,9 +108,10 @@ export class Chaos {
     }, progressMs);
     sightings.start();
     try {
-      await Promise.all([mayhem.run(enough), ...clients.map((client) => client.run(enough))]);
-      if (!over.aborted) await this.settle(cluster, database);
+      await Promise.all([mayhem.run(enough.signal), ...clients.map((client) => client.run(enough.signal))]);
+      if (!over.signal.aborted) await this.settle(cluster, database);
     } finally {
+      enough.release();
       clearInterval(telling);
       sightings.stop();
     }
@@ -135,7 +149,7 @@ export class Chaos {
 
   private async cleanUp(): Promise<void> {
     const { cluster, database } = this;
-    for (const victim of this.victims) victim.expectEnd();
+    for (const victim of this.victims) victim.retire();
     this.ledger.stopFollowers();
     await cluster?.stop();
     if (cluster !== undefined && database !== undefined) {

@@ -5,6 +5,7 @@ import type { Findings } from './findings';
 import type { Judge } from './judge';
 import type { Journal } from './journal';
 import type { Ledger, LedgerEntry } from './ledger';
+import { limitedSignal } from './limited-signal';
 import { PatientCaller, type Settled } from './patient-caller';
 import type { Randomness } from './randomness';
 import { markArg, type Recipe, recipes } from './recipes';
@@ -165,13 +166,13 @@ export class Client {
   }
 
   private async awaitEnd(entry: LedgerEntry): Promise<void> {
-    const patience = AbortSignal.any([this.signal, AbortSignal.timeout(endMs)]);
+    const patience = limitedSignal(endMs, this.signal);
     try {
       const watch = new StatusWatch(entry.id, this.caller, this.findings);
-      const status = await watch.ended(this.random.between(150, 600), patience);
+      const status = await watch.ended(this.random.between(150, 600), patience.signal);
       if (status === null) this.findings.add('lost', `build ${entry.id} is gone, and nobody deleted it`, entry.id);
       for (const follower of entry.followers) {
-        const reason = await orAborted(follower.ended, patience);
+        const reason = await orAborted(follower.ended, patience.signal);
         if (reason === status) continue;
         this.findings.add(
           'wrong',
@@ -192,18 +193,15 @@ export class Client {
 
   /** Who follows a build that is deleted is told so. */
   private async awaitGone({ id, followers }: LedgerEntry): Promise<void> {
-    const patience = AbortSignal.any([this.signal, AbortSignal.timeout(goneMs)]);
-    await Promise.all(
-      followers.map(({ ended }) =>
-        orAborted(
-          ended.catch(() => ''),
-          patience,
-        ),
-      ),
-    ).catch(() => {
-      if (!this.signal.aborted)
-        this.findings.add('stuck', `build ${id} is deleted, and its follower heard nothing`, id);
-    });
+    const patience = limitedSignal(goneMs, this.signal);
+    try {
+      await Promise.all(followers.map(({ ended }) => orAborted(endOf(ended), patience.signal)));
+    } catch {
+      if (this.signal.aborted) return;
+      this.findings.add('stuck', `build ${id} is deleted, and its follower heard nothing`, id);
+    } finally {
+      patience.release();
+    }
   }
 
   /** Judges what its followers saw, and forgets it: a long run would not fit into memory. */
@@ -225,6 +223,11 @@ export class Client {
   private pickRecipe(): Recipe {
     return this.random.pick(recipes.flatMap((recipe) => Array.from({ length: recipe.weight }, () => recipe)));
   }
+}
+
+/** However it ended. */
+async function endOf(work: Promise<unknown>): Promise<void> {
+  await work.catch(() => undefined);
 }
 
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -13,6 +13,8 @@ const pace = {
   database: [10, 25],
 } as const;
 
+const retryMs = 250;
+
 /** What is done to the installation: it comes from the seed alone, whatever the installation makes of it. */
 export class Mayhem {
   public readonly kills = { api: 0, worker: 0 };
@@ -52,13 +54,27 @@ export class Mayhem {
     for (;;) {
       await sleep(random.between(least, most) * 1_000, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      const acting = act(random)?.catch((error: unknown) => {
+      const begun = await this.begin(() => act(random), signal);
+      if (begun === null) return;
+      const acting = begun.ended.catch((error: unknown) => {
         this.findings.add('stuck', `The database after it was tormented: ${String(error)}`);
       });
-      if (acting === undefined) continue;
       this.underWay.add(acting);
       void acting.finally(() => this.underWay.delete(acting));
     }
+  }
+
+  /** Waits for somebody to do it to, as all may still be busy with what was done before. */
+  private async begin(
+    act: () => Promise<void> | null,
+    signal: AbortSignal,
+  ): Promise<{ readonly ended: Promise<void> } | null> {
+    while (!signal.aborted) {
+      const ended = act();
+      if (ended !== null) return { ended };
+      await sleep(retryMs);
+    }
+    return null;
   }
 
   private kill(random: Randomness): Promise<void> | null {

@@ -12,6 +12,7 @@ export class Victim {
   public isBusy = false;
   private life = 0;
   private isExpectedToEnd = false;
+  private isRetired = false;
 
   public constructor(
     public readonly name: string,
@@ -61,9 +62,9 @@ export class Victim {
     this.journal.keep(`${this.name}.${this.life}`, this.replica.service.output);
   }
 
-  /** From now on its end is nothing to wonder about. */
-  public expectEnd(): void {
-    this.isExpectedToEnd = true;
+  /** The run is over: its end is nothing to wonder about, and no next process is started. */
+  public retire(): void {
+    this.isRetired = true;
   }
 
   private async during(what: string, act: () => Promise<void>): Promise<void> {
@@ -89,22 +90,22 @@ export class Victim {
 
   /** As the supervisor of an installation does: a process that the database did not answer at its start is started again. */
   private async startPatiently(): Promise<void> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        await this.replica.start();
-        return;
-      } catch (error) {
-        if (tries === startTries) throw error;
-        this.journal.note(`${this.name} did not start: ${String(error)}`);
-        await sleep(startPauseMs);
-      }
+    for (let tries = 1; !this.isRetired; tries += 1) {
+      const problem = await this.replica.start().then(
+        () => null,
+        (error: unknown) => String(error),
+      );
+      if (problem === null) return;
+      this.journal.note(`${this.name} did not start: ${problem}`);
+      if (tries === startTries) throw new Error(problem);
+      await sleep(startPauseMs);
     }
   }
 
   private watch(): void {
     const { service } = this.replica;
     void service.ended.then((ending) => {
-      if (this.isExpectedToEnd || service !== this.replica.service) return;
+      if (this.isExpectedToEnd || this.isRetired || service !== this.replica.service) return;
       this.findings.add('wrong', `${this.name} ended by itself with ${ending}: ${service.output.slice(-3).join(' ')}`);
     });
   }
