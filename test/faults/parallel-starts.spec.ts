@@ -9,9 +9,9 @@ import { GitHttpServer } from '../support/git-http-server';
 import { Tenant } from '../support/tenant';
 
 const starts = 50;
-const rounds = 3;
+const rounds = 2;
 /** So many seconds no other process sleeps. */
-const seconds = `3.${randomInt(1_000_000, 2_000_000)}`;
+const seconds = `2.${randomInt(1_000_000, 2_000_000)}`;
 
 const repository = new BuildRepository();
 let git: GitHttpServer;
