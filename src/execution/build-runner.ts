@@ -11,6 +11,7 @@ import { isDatabaseUnavailable } from '../database/database-errors';
 import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
+import { failureMessage } from './failure-message';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
 import { ProgressWriter } from './progress-writer';
@@ -96,7 +97,8 @@ export class BuildRunner {
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof BuildStopped) return reason.why === 'lost' ? lost : null;
-      if (reason instanceof BuildFailure) return { status: 'failed', message: reason.message };
+      const message = failureMessage(reason);
+      if (message !== null) return { status: 'failed', message };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
       return {
         status: 'failed',
@@ -117,7 +119,7 @@ export class BuildRunner {
       const commit = await withinLimit(this.checkoutLimit, signal, (limited) =>
         workspace.checkOut(claim, output, limited),
       );
-      await this.queue.saveCommit(claim, commit);
+      await answered(() => this.queue.saveCommit(claim, commit), signal);
       progress.update({ stepsDone: 1 });
       await output.line('INFO', `At commit ${commit.commit}`, 'checkout');
 
@@ -202,6 +204,20 @@ export class BuildRunner {
   /** The record may be ours after all, when the first try was stored and only its answer was lost. */
   private async dropArchive({ id }: Claim): Promise<void> {
     if (!(await this.queue.keepsArchive(id))) await this.artifacts.remove(this.artifacts.nameOf(id));
+  }
+}
+
+/** What a running build has to say waits for the database, as its log does; the lease decides for how long. */
+async function answered(ask: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) throw error;
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      signal.throwIfAborted();
+    }
   }
 }
 
