@@ -5,6 +5,7 @@ import { BuildLogsRepository } from '../../src/build-logs/build-logs.repository'
 import { LeaseLost } from '../../src/build-logs/lease-lost';
 import { chunksOf } from '../../src/build-logs/log-chunk';
 import { logEntry } from '../../src/build-logs/log-entry';
+import type { Claim } from '../../src/execution/build-queue.repository';
 import type { ProjectDto } from '../../src/projects/project.dto';
 import { artifactDirOf } from '../support/postgres';
 import { waitUntil } from '../support/wait-until';
@@ -50,32 +51,36 @@ async function expectLost({ id }: { readonly id: string }): Promise<void> {
   expect(existsSync(path.join(archives, `${id}.tar`))).toBe(false);
 }
 
+/** All that a worker writes, written with a lease that is not its own any more. */
+async function expectRefused(claim: Claim): Promise<void> {
+  const { queue, source } = arena.worker;
+  const logs = arena.worker.get(BuildLogsRepository);
+  const before = await stateOf(claim.id);
+  expect(await queue.renew(claim, 60)).toBeNull();
+  await queue.saveProgress(claim, { stepsDone: 7, stepsTotal: 9 });
+  await queue.saveCommit(claim, { commit: 'e'.repeat(40), authorName: 'Eve', authorEmail: null });
+  const last = [logEntry('INFO', 'late')];
+  for (const chunk of chunksOf(last)) {
+    for (const seq of [1, 2, 3, 4]) {
+      const flush = logs.flush({ buildId: claim.id, token: claim.token, seq, chunk });
+      await expect(flush).rejects.toBeInstanceOf(LeaseLost);
+    }
+  }
+  expect(await logs.close(source.manager, claim.id, 'success', last, claim.token)).toBeNull();
+  const success = { status: 'success', digest: `sha256:${'0'.repeat(64)}`, reference: null, archive: 'x' } as const;
+  for (const ending of [success, { status: 'failed', message: 'late' } as const]) {
+    const progress = { stepsDone: 9, stepsTotal: 9 };
+    expect(await source.transaction((manager) => queue.finish(manager, claim, ending, progress))).toBe(false);
+  }
+  expect(await source.transaction((manager) => queue.release(manager, claim.id, claim.token))).toBeNull();
+  expect(await stateOf(claim.id)).toEqual(before);
+}
+
 describe('with the token of a lost lease', () => {
   it('nothing can be changed: not the lease, the progress, the commit, the log, the end, or the lease again', async () => {
-    const { queue, source } = arena.worker;
-    const logs = arena.worker.get(BuildLogsRepository);
     const { claim } = await running();
     await arena.worker.lose(claim);
-    const before = await stateOf(claim.id);
-
-    expect(await queue.renew(claim, 60)).toBeNull();
-    await queue.saveProgress(claim, { stepsDone: 7, stepsTotal: 9 });
-    await queue.saveCommit(claim, { commit: 'e'.repeat(40), authorName: 'Eve', authorEmail: null });
-    for (const chunk of chunksOf([logEntry('INFO', 'late')])) {
-      for (const seq of [1, 2, 3, 4]) {
-        const flush = logs.flush({ buildId: claim.id, token: claim.token, seq, chunk });
-        await expect(flush).rejects.toBeInstanceOf(LeaseLost);
-      }
-    }
-    const last = [logEntry('INFO', 'late')];
-    expect(await logs.close(source.manager, claim.id, 'success', last, claim.token)).toBeNull();
-    const success = { status: 'success', digest: `sha256:${'0'.repeat(64)}`, reference: null, archive: 'x' } as const;
-    for (const ending of [success, { status: 'failed', message: 'late' } as const]) {
-      const progress = { stepsDone: 9, stepsTotal: 9 };
-      expect(await source.transaction((manager) => queue.finish(manager, claim, ending, progress))).toBe(false);
-    }
-    expect(await source.transaction((manager) => queue.release(manager, claim.id, claim.token))).toBeNull();
-    expect(await stateOf(claim.id)).toEqual(before);
+    await expectRefused(claim);
     await expectLost(claim);
   });
 });
@@ -90,6 +95,7 @@ describe('a build that was given back and claimed anew', () => {
     const second = await arena.worker.claim();
     expect(second?.id).toBe(first.id);
     await second?.write('a line of the second');
+    await expectRefused(first.claim);
     await Promise.all([first.write('late'), second?.write('another line of the second')]);
     await first.ended;
     expect(await second?.finish('failed')).toBe('failed');

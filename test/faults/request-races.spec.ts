@@ -50,7 +50,7 @@ describe('requests at the same moment', () => {
     await waitUntil(
       async () => (await arena.sql('SELECT FROM builds WHERE project_id = $1', [project.id])).length === 0,
     );
-  }, 120_000);
+  }, 240_000);
 
   it('retries of one failed build: one is made, 100 times', async () => {
     const project = await arena.project();
@@ -68,7 +68,7 @@ describe('requests at the same moment', () => {
       await arena.tenant(round + 1).cancel(made?.id ?? '');
     }
     await expectSound(arena, project);
-  }, 120_000);
+  }, 240_000);
 
   it('starts of one build and a delete: at most one start is taken, nothing is left to claim, 100 times', async () => {
     const project = await arena.project();
@@ -86,7 +86,7 @@ describe('requests at the same moment', () => {
     });
     expect(await arena.worker.take()).toBeNull();
     await expectSound(arena, project);
-  }, 120_000);
+  }, 240_000);
 
   it('the deletion of a project and starts, retries and new builds in it: all gone, no error of ours, 100 times', async () => {
     await rounds(100, async (round) => {
@@ -110,5 +110,5 @@ describe('requests at the same moment', () => {
       await expectSound(arena, project);
     });
     expect(await arena.worker.take()).toBeNull();
-  }, 120_000);
+  }, 240_000);
 });
