@@ -118,7 +118,7 @@ describe('a database that hangs', () => {
     await sleep(500);
     await writes.stop();
     await Promise.all(followers.map(({ ended }) => ended));
-  }, 90_000);
+  }, 240_000);
 
   /** Fifty requests at once, of which each needs the database. */
   async function askAll(): Promise<typeof refused> {

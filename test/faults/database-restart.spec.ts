@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import type { BuildDto } from '../../src/builds/build.dto';
 import type { ProjectDto } from '../../src/projects/project.dto';
 import { BuildRepository } from '../support/build-repository';
@@ -7,6 +8,7 @@ import { isUnavailable, OutageProbe } from '../support/outage-probe';
 import { OwnPostgres } from '../support/own-postgres';
 import { ResumingFollower } from '../support/resuming-follower';
 import { Tenant } from '../support/tenant';
+import { waitUntil } from '../support/wait-until';
 
 /** How many lines a build prints, and so for how long: some twelve seconds. */
 const printed = 400;
@@ -18,11 +20,13 @@ let database: OwnPostgres;
 let cluster: Cluster;
 let tenant: Tenant;
 let project: ProjectDto;
+let commit: string;
 
 beforeAll(async () => {
   const count = `i=0; while [ $i -lt ${printed} ]; do i=$((i+1)); echo "line $i"; usleep 30000; done`;
   repository.script('count', `RUN ${count}`);
   repository.script('long', `RUN i=0; while :; do i=$((i+1)); echo "line $i"; usleep 100000; done`);
+  commit = repository.script('short', 'RUN echo fine');
   database = await OwnPostgres.start();
   const settings = { ...repository.settings, LEASE_SECONDS: '15' };
   cluster = await Cluster.start({ apis: 2, workers: 1, settings, databaseUrl: database.url });
@@ -73,7 +77,7 @@ describe('a database that is restarted again and again', () => {
     await sleep(1_500);
     await Promise.all(following.map(({ ended }) => ended));
     await Promise.all([reads.stop(), writes.stop()]);
-  }, 90_000);
+  }, 240_000);
 
   it('lets running builds go on to their success', async () => {
     for (const { id } of builds) expect(await tenant.end(id)).toMatchObject({ status: 'success', error_message: null });
@@ -136,4 +140,24 @@ describe('connections that are cut', () => {
     const stored = numbers(await tenant.lines(build.id));
     expect(stored).toEqual(stored.map((_, index) => `line ${index + 1}`));
   });
+});
+
+describe('a statement of a worker that fails for a while', () => {
+  it('is sent again, and the build goes on', async () => {
+    const build = await tenant.begin(project, { branch: 'short' });
+    await waitUntil(async () => (await claims(build.id)) === 1);
+    // Nobody can say now which commit it is at: each try ends after two seconds.
+    const row = new Client({ connectionString: database.url });
+    await row.connect();
+    await row.query('BEGIN');
+    await row.query('SELECT FROM builds WHERE id = $1 FOR UPDATE', [build.id]);
+    await sleep(4_000);
+    await row.end();
+    const ended = await tenant.end(build.id);
+    expect(ended).toMatchObject({ status: 'success', git_commit: commit, error_message: null });
+  });
+
+  async function claims(id: string): Promise<number> {
+    return (await database.sql('SELECT FROM builds WHERE id = $1 AND claimed_at IS NOT NULL', [id])).length;
+  }
 });

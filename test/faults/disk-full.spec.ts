@@ -8,6 +8,7 @@ import { Cluster } from '../support/cluster';
 import { OutageProbe } from '../support/outage-probe';
 import { OwnPostgres } from '../support/own-postgres';
 import { ResumingFollower } from '../support/resuming-follower';
+import { Service } from '../support/service';
 import { SmallDisk } from '../support/small-disk';
 import { Tenant } from '../support/tenant';
 import { waitUntil } from '../support/wait-until';
@@ -49,7 +50,7 @@ describe('a full disk of the database', () => {
     disk.free();
     await follower.ended;
     await writes.stop();
-  }, 90_000);
+  }, 240_000);
 
   afterAll(async () => {
     follower.stop();
@@ -95,6 +96,47 @@ describe('a full disk of the database', () => {
 
   it('is forgotten once there is room', async () => {
     expect(writes.probes.at(-1)?.answer?.status).toBe(201);
+    expect(await tenant.run(project, { branch: 'main' })).toMatchObject({ status: 'success' });
+  });
+});
+
+describe('a full disk of the worker', () => {
+  const repository = new BuildRepository();
+  let disk: SmallDisk;
+  let service: Service;
+  let tenant: Tenant;
+  let project: ProjectDto;
+
+  beforeAll(async () => {
+    repository.script('main', 'RUN echo fine');
+    repository.script('big', 'RUN dd if=/dev/zero of=/big bs=1M count=400');
+    disk = await SmallDisk.make(128);
+    const settings = { ...repository.settings, ARTIFACT_DIR: path.join(disk.directory, 'artifacts') };
+    service = await Service.startOnServer({ dataDir: path.join(disk.directory, 'data'), settings });
+    tenant = await Tenant.make(service);
+    project = await tenant.project({ repository_url: repository.git.url });
+  }, 120_000);
+
+  afterAll(async () => {
+    await service.stop();
+    disk.remove();
+    repository.remove();
+  }, 120_000);
+
+  it('fails builds in plain words, and lets later ones succeed once there is room', async () => {
+    expect(await tenant.run(project, { branch: 'main' })).toMatchObject({ status: 'success' });
+    disk.fill();
+    const build = await tenant.run(project, { branch: 'main' });
+    expect(build).toMatchObject({ status: 'failed', image_digest: null });
+    expect(build.error_message).toMatch(/no space is left on the worker's disk/);
+    disk.free();
+    expect(await tenant.run(project, { branch: 'main' })).toMatchObject({ status: 'success' });
+  });
+
+  it('that a build fills fails that build alone', async () => {
+    const build = await tenant.run(project, { branch: 'big' });
+    expect(build).toMatchObject({ status: 'failed', image_digest: null });
+    expect((await tenant.lines(build.id)).join('\n')).toMatch(/No space left on device/i);
     expect(await tenant.run(project, { branch: 'main' })).toMatchObject({ status: 'success' });
   });
 });

@@ -44,7 +44,7 @@ describe('commits that are not acknowledged', () => {
     await waitUntil(async () => {
       const open = await database.sql('SELECT id FROM builds WHERE id = ANY($1) AND completed_at IS NULL', [ids]);
       return open.length === 0;
-    }, 50_000);
+    }, 150_000);
     enough.abort();
     expect(await cutting).toBeGreaterThan(20);
 
@@ -63,7 +63,7 @@ describe('commits that are not acknowledged', () => {
       expect([id, ends.length]).toEqual([id, 1]);
       if (status === 'success') expect((await tenant.caller.get(`/builds/${id}/image`)).status).toBe(200);
     }
-  }, 90_000);
+  }, 240_000);
 
   async function closedLogs(id: string): Promise<number> {
     return (await database.sql('SELECT FROM build_logs WHERE build_id = $1 AND closed_at IS NOT NULL', [id])).length;
