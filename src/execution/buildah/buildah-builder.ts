@@ -144,6 +144,24 @@ export class BuildahBuilder implements ImageBuilder {
     for (const dirs of [this.scratch, this.storages.gone]) {
       await dirs.sweep((directory) => this.options.cage.removeDir(directory, signal));
     }
+    for (const { id } of await this.storages.kept()) {
+      signal?.throwIfAborted();
+      await this.sweepStorage(id, signal);
+    }
+  }
+
+  /** A project that is never built again would keep for ever what its last build left when it died. */
+  private async sweepStorage(projectId: string, signal?: AbortSignal): Promise<void> {
+    const traits = await this.traits();
+    const storageDir = this.storages.of(projectId);
+    if (!(await BuildahPlace.hasContainers(traits, storageDir))) return;
+    const scratchDir = await this.scratch.next(projectId);
+    try {
+      const place = await BuildahPlace.open(this.options.cage, traits, { storageDir, scratchDir, signal });
+      await place.close();
+    } finally {
+      this.scratch.release(scratchDir);
+    }
   }
 
   /** What cannot be removed now is no fault of the build; the next sweep tries again. */

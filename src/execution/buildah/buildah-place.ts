@@ -68,6 +68,19 @@ export class BuildahPlace {
     }
   }
 
+  /**
+   * Whether a storage has working containers: of builds at work, or of builds that died. It looks without the engine, which
+   * takes its time: most storages have none.
+   */
+  public static async hasContainers({ storage }: BuildahTraits, storageDir: string): Promise<boolean> {
+    const list = path.join(storageDir, `${storage[1] ?? 'overlay'}-containers`, 'containers.json');
+    try {
+      return (await readPlainFile(list, noContainers.length + 1))?.trim() !== noContainers;
+    } catch (error) {
+      return !hasCode(error, 'ENOENT');
+    }
+  }
+
   /** The path by which buildah reaches a file of the host. */
   public inside(hostPath: string): string {
     return this.view.inside(hostPath);
@@ -114,20 +127,10 @@ export class BuildahPlace {
     }
   }
 
-  /** Removes the working containers of builds that died; while another build uses the storage, they stay until the next. */
+  /** Removes the working containers of builds that died; while another build uses the storage, they stay until later. */
   private async clearStorage(signal: AbortSignal | undefined): Promise<void> {
-    if (await this.hasContainers()) await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal });
-  }
-
-  /** Looks without the engine, which takes its time: most builds find none. */
-  private async hasContainers(): Promise<boolean> {
-    const driver = this.traits.storage[1] ?? 'overlay';
-    const list = path.join(this.dirs.storageDir, `${driver}-containers`, 'containers.json');
-    try {
-      return (await readPlainFile(list, noContainers.length + 1))?.trim() !== noContainers;
-    } catch (error) {
-      return !hasCode(error, 'ENOENT');
-    }
+    if (!(await BuildahPlace.hasContainers(this.traits, this.dirs.storageDir))) return;
+    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal });
   }
 
   private locked(

@@ -17,9 +17,9 @@ beforeAll(async () => {
 });
 afterAll(() => room.close());
 
-/** The working containers that the project's storage knows. */
-const containersOf = (dataDir: string): unknown =>
-  JSON.parse(readFileSync(path.join(dataDir, 'engine/project/overlay-containers/containers.json'), 'utf8'));
+/** The working containers that a project's storage knows. */
+const containersOf = (dataDir: string, projectId = 'project'): unknown =>
+  JSON.parse(readFileSync(path.join(dataDir, 'engine', projectId, 'overlay-containers/containers.json'), 'utf8'));
 
 /** A RUN that does not end by itself; its processes can be found by the mark. */
 const endless = (mark: string, trap = '') => `${shell}RUN ${trap} echo u''p; while true; do sleep 1; done; : ${mark}\n`;
@@ -77,6 +77,26 @@ describe('a kill -9 of the worker', () => {
     expect(lines.at(-1)).toMatch(/^result: \{"digest":"sha256:/);
     expect(await readdir(scratch)).toEqual([]);
     expect(containersOf(path.join(home, 'data'))).toEqual([]);
+  });
+});
+
+describe('a sweep', () => {
+  it('removes the containers of a killed worker whose project is not built again, and none of a build at work', async () => {
+    const [left, busy] = [randomUUID(), randomUUID()];
+    const home = path.join(room.home, 'left');
+    await mkdir(home);
+    const dataDir = path.join(home, 'data');
+    const task = { home, files: { Dockerfile: endless(randomUUID(), "trap '' TERM;") } };
+    const workers = [left, busy].map((projectId) => WorkerProcess.start({ ...task, wishes: { projectId } }));
+    const [doomed, other] = workers;
+    await waitUntil(() => workers.every(({ text }) => text.includes(': up')));
+    await doomed?.kill();
+    await waitUntil(() => processesWith(`/engine/${left}`).length === 0);
+    expect(containersOf(dataDir, left)).not.toEqual([]);
+    await (await EngineRoom.openAt(home)).builder.sweep();
+    expect(containersOf(dataDir, left)).toEqual([]);
+    expect(containersOf(dataDir, busy)).not.toEqual([]);
+    await other?.kill();
   });
 });
 
