@@ -36,6 +36,8 @@ export class Sightings {
       this.owners.set(buildId, first);
       if (first === owner) continue;
       this.findings.add('doubled', `build ${buildId} runs at ${owner}, and ran at ${first} before`, buildId);
+      this.stop();
+      return;
     }
   }
 }

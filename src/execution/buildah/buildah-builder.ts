@@ -155,7 +155,7 @@ export class BuildahBuilder implements ImageBuilder {
     const traits = await this.traits();
     const storageDir = this.storages.of(projectId);
     if (!(await BuildahPlace.hasContainers(traits, storageDir))) return;
-    const scratchDir = await this.scratch.next(projectId);
+    const scratchDir = await this.scratch.next('sweep');
     try {
       const place = await BuildahPlace.open(this.options.cage, traits, { storageDir, scratchDir, signal });
       await place.close();
