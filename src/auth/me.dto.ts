@@ -1,6 +1,6 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { Identity } from '../access/identity';
-import { permissions, type Role, roles } from '../access/permission';
+import { type Role, roles } from '../access/permission';
 import { exampleUser, toUser } from '../users/user.dto';
 import type { UserEntity } from '../users/user.entity';
 
@@ -99,7 +99,7 @@ export function toOutsideMe(identity: Identity, person: { email: string | null; 
 
 function credentialOf({ permissions: granted, signIn, expiresAt }: Identity) {
   return {
-    permissions: permissions.filter((permission) => granted.has(permission)),
+    permissions: [...granted],
     signed_in_by: signIn.by,
     api_key_id: signIn.by === 'api_key' ? signIn.keyId : null,
     expires_at: new Date(expiresAt).toISOString(),

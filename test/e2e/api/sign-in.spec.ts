@@ -1,7 +1,7 @@
 import { JwtService } from '@nestjs/jwt';
 import { randomUUID } from 'node:crypto';
 import type { TokenPairDto } from '../../../src/auth/auth.dto';
-import type { UserDto } from '../../../src/users/user.dto';
+import type { MeDto } from '../../../src/auth/me.dto';
 import { TenantFactory } from '../../factories/tenant.factory';
 import { password, UserFactory, type UserRow } from '../../factories/user.factory';
 import { Api, bootstrapAdmin } from '../../support/api';
@@ -196,10 +196,11 @@ describe('POST /auth/logout', () => {
 describe('GET /auth/me', () => {
   it('shows the signed-in user, and no password', async () => {
     const pair = (await login()).expect(200);
-    const answer = await withToken(pair.access_token).get<UserDto>('/auth/me');
-    expect(answer.expect(200)).toEqual(pair.user);
+    const answer = await withToken(pair.access_token).get<MeDto>('/auth/me');
+    expect(answer.expect(200)).toMatchObject(pair.user);
+    expect(answer.body).toMatchObject({ signed_in_by: 'password', api_key_id: null });
     expect(answer.body).toMatchObject({ id: user.id, email: user.email, role: 'developer', platform_admin: false });
-    expect(answer.text).not.toContain('password');
+    expect(answer.text).not.toMatch(/password_?hash|scrypt/i);
   });
 
   it('is 401 for a user who does not exist', async () => {
