@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { columnsOf } from '../database/columns';
 import { query } from '../database/query';
 import { offsetOf } from '../http/page';
+import { noDeletionOf } from '../projects/deletion-lock';
 import type { ListBuildsQuery } from './build-requests.dto';
 import { type BuildStatus, buildStatuses, retryable, transitions } from './build-state';
 import { BuildEntity } from './build.entity';
@@ -39,7 +40,7 @@ export class BuildsRepository {
       manager,
       `INSERT INTO builds AS b (id, tenant_id, project_id, git_branch, git_commit, build_args, created_by)
        SELECT $7, tenant_id, id, $3, $4, build_args || $5::jsonb, $6 FROM projects
-       WHERE id = $2 AND tenant_id = $1 AND deleted_at IS NULL`,
+       WHERE id = $2 AND tenant_id = $1 AND deleted_at IS NULL AND ${noDeletionOf('id')}`,
       [
         build.tenantId,
         build.projectId,
@@ -68,6 +69,7 @@ export class BuildsRepository {
                                 trigger, retry_of)
        SELECT $4, tenant_id, project_id, git_branch, git_commit, commit_verified, build_args, $3, 'retry', id FROM builds
        WHERE id = $2 AND tenant_id = $1 AND status = '${retryable}' AND deleted_at IS NULL
+         AND ${noDeletionOf('project_id')}
        FOR UPDATE`,
       [tenantId, retryOf, createdBy, id],
     );

@@ -13,6 +13,7 @@ import type { BuildLogAppended } from '../events/build-events';
 import { ApiError } from '../http/api-error';
 import { Idempotency } from '../http/idempotency';
 import { pageOf } from '../http/page';
+import { lockForDeletion } from '../projects/deletion-lock';
 import { ProjectsRepository } from '../projects/projects.repository';
 import type { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-requests.dto';
 import type { BuildStatus } from './build-state';
@@ -136,13 +137,12 @@ export class BuildsService {
   /** Deletes a project with all of its builds. */
   public async deleteProject({ tenantId }: Identity, projectId: string): Promise<void> {
     const logs = await transact(this.dataSource, async (manager) => {
+      await lockForDeletion(manager, projectId);
       // The builds first: everybody locks builds before their project.
       const hidden = await this.deleteIn(manager, tenantId, { projectId });
       if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
         throw new ApiError(404, 'Project not found');
-      // What was created between the two statements. Who starts one of these now waits for the project, and we for him:
-      // the database ends one of the two, and that one begins anew.
-      return [...hidden, ...(await this.deleteIn(manager, tenantId, { projectId }))];
+      return hidden;
     });
     this.announceDeletion(logs);
   }
