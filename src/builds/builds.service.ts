@@ -107,7 +107,7 @@ export class BuildsService {
   /** Once this returns, no later outcome can replace `cancelled`; the worker ends the process tree and the log. */
   public async cancel(identity: Identity, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
     const text = reason === undefined || reason === '' ? null : reason;
-    const cancelled = await transact(this.dataSource, async (manager) => {
+    const cancelled = await this.withdrawing(id, async (manager) => {
       const build = await this.builds.cancel(manager, identity.tenantId, id, text);
       if (build === null) return null;
       const asked = logEntry('WARN', text === null ? 'Cancelled by request' : `Cancelled by request: ${text}`);
@@ -129,7 +129,7 @@ export class BuildsService {
   }
 
   public async delete({ tenantId }: Identity, id: string): Promise<void> {
-    const logs = await transact(this.dataSource, (manager) => this.deleteIn(manager, tenantId, { id }));
+    const logs = await this.withdrawing(id, (manager) => this.deleteIn(manager, tenantId, { id }));
     if (logs.length === 0) throw buildNotFound();
     this.announceDeletion(logs);
   }
@@ -145,6 +145,16 @@ export class BuildsService {
       return hidden;
     });
     this.announceDeletion(logs);
+  }
+
+  /** When the answer to the commit is lost the build may be withdrawn all the same: then its worker is to look. */
+  private async withdrawing<Result>(id: string, work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    try {
+      return await transact(this.dataSource, work);
+    } catch (error) {
+      this.notifications.wake({ kind: 'control', buildId: id });
+      throw error;
+    }
   }
 
   /**

@@ -98,11 +98,11 @@ describe('a connection whose peer vanished without a word', () => {
 
 describe('a slow way to the database', () => {
   afterEach(() => {
-    proxy.delayMs = 0;
+    proxy.delay(0);
   });
 
   it.each([300, 1_200, 4_000])('is answered in time at %d ms each way, if only by 503', async (delayMs) => {
-    proxy.delayMs = delayMs;
+    proxy.delay(delayMs);
     const asked = Array.from({ length: 20 }, async (): Promise<[Answer, number]> => {
       const sentAt = performance.now();
       return [await tenant.caller.get('/builds'), performance.now() - sentAt];

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BuildDto } from '../../src/builds/build.dto';
+import type { BuildDto, BuildListDto } from '../../src/builds/build.dto';
+import type { ProjectDto } from '../../src/projects/project.dto';
 import { BuildRepository } from '../support/build-repository';
 import { Cluster } from '../support/cluster';
+import { DatabaseProxy } from '../support/database-proxy';
+import { isUnavailable } from '../support/outage-probe';
+import { Service } from '../support/service';
 import { OwnPostgres } from '../support/own-postgres';
 import { RetryingCaller } from '../support/retrying-caller';
 import { Tenant } from '../support/tenant';
@@ -9,22 +13,110 @@ import { waitUntil } from '../support/wait-until';
 
 const repository = new BuildRepository();
 let database: OwnPostgres;
-let cluster: Cluster;
+let databases: readonly [string, string];
 
 beforeAll(async () => {
   repository.branch('quick', { Dockerfile: 'FROM scratch\nCOPY busybox /busybox\n' });
+  repository.script('long', 'RUN echo begun; sleep 600');
   database = await OwnPostgres.start();
-  cluster = await Cluster.start({ apis: 2, workers: 1, settings: repository.settings, databaseUrl: database.url });
+  databases = [await database.database(), await database.database()];
 }, 120_000);
 
 afterAll(async () => {
-  await cluster.stop();
   await database.stop();
   repository.remove();
 }, 120_000);
 
-describe('commits that are not acknowledged', () => {
-  it('have one outcome each: nothing is built twice, lost, or ended twice', async () => {
+describe('a commit whose answer is lost', () => {
+  let proxy: DatabaseProxy;
+  let service: Service;
+  let tenant: Tenant;
+  let project: ProjectDto;
+
+  beforeAll(async () => {
+    proxy = await DatabaseProxy.start(databases[0]);
+    // A claim that nobody knows of would end by its lease, much later than the test waits.
+    service = await Service.start({
+      databaseUrl: proxy.url,
+      settings: { ...repository.settings, LEASE_SECONDS: '600' },
+    });
+    tenant = await Tenant.make(service);
+    project = await tenant.project({ repository_url: repository.git.url });
+  }, 120_000);
+
+  afterAll(async () => {
+    await service.stop();
+    await proxy.stop();
+  }, 120_000);
+
+  /** The end of a build, which must be a success with one end of its log and an image. */
+  async function expectOneSuccess(id: string): Promise<void> {
+    expect(await tenant.end(id)).toMatchObject({ status: 'success', error_message: null });
+    const client = await tenant.follow(id);
+    expect(await client.closed).toEqual({ code: 1000, reason: 'success' });
+    expect(client.lines.filter((line) => /^Build (succeeded|failed|stopped)/.test(line))).toHaveLength(1);
+    expect(client.lines.filter((line) => line.startsWith('Checking out'))).toHaveLength(1);
+    expect((await tenant.caller.get(`/builds/${id}/image`)).status).toBe(200);
+  }
+
+  it('is repeated by the client of a create under its key, and makes one build', async () => {
+    proxy.loseCommitOf(/INSERT INTO builds/);
+    const create = () =>
+      tenant.caller.post<BuildDto>(
+        '/builds',
+        { project_id: project.id, git_branch: 'quick' },
+        { 'Idempotency-Key': 'the only one' },
+      );
+    expect(isUnavailable(await create())).toBe(true);
+    const { id } = (await create()).expect(201);
+    const { builds } = (await tenant.caller.get<BuildListDto>('/builds')).expect(200);
+    expect(builds.map((build) => build.id)).toEqual([id]);
+  });
+
+  it('has started the build, which is then built once', async () => {
+    const { id } = await tenant.create(project, { branch: 'quick' });
+    proxy.loseCommitOf(/started_at = now\(\)/);
+    expect(isUnavailable(await tenant.caller.post(`/builds/${id}/start`))).toBe(true);
+    expect((await tenant.caller.post(`/builds/${id}/start`)).status).toBe(409);
+    await expectOneSuccess(id);
+  });
+
+  it('was a claim: the build goes back to the queue and is built', async () => {
+    proxy.loseCommitOf(/worker_id = \$1/);
+    const { id } = await tenant.begin(project, { branch: 'quick' });
+    await waitUntil(() => proxy.hasLostCommit);
+    await expectOneSuccess(id);
+  });
+
+  it('was the end of a build: it is not ended twice', async () => {
+    proxy.loseCommitOf(/image_digest = \$5/);
+    const { id } = await tenant.begin(project, { branch: 'quick' });
+    await waitUntil(() => proxy.hasLostCommit);
+    await expectOneSuccess(id);
+  });
+
+  it('was a cancellation: the build is cancelled, and its log ended', async () => {
+    const { id } = await tenant.begin(project, { branch: 'long' });
+    await tenant.line(id, 'begun');
+    const client = await tenant.follow(id);
+    proxy.loseCommitOf(/status = 'cancelled'/);
+    expect(isUnavailable(await tenant.caller.post(`/builds/${id}/cancel`))).toBe(true);
+    expect((await tenant.caller.post(`/builds/${id}/cancel`)).status).toBe(409);
+    expect(await client.closed).toEqual({ code: 1000, reason: 'cancelled' });
+  });
+});
+
+describe('connections that are cut at random, commits under way or not', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    const { settings } = repository;
+    cluster = await Cluster.start({ apis: 2, workers: 1, settings, databaseUrl: databases[1] });
+  }, 120_000);
+
+  afterAll(() => cluster.stop(), 120_000);
+
+  it('let every build have one outcome: nothing is built twice, lost, or ended twice', async () => {
     const count = 24;
     const tenant = await Tenant.make(cluster.api(0).service);
     const project = await tenant.project({ repository_url: repository.git.url });
@@ -42,13 +134,13 @@ describe('commits that are not acknowledged', () => {
       if (index % 4 === 3) cancelled.set(id, (await caller.post(`/builds/${id}/cancel`)).status);
     }
     await waitUntil(async () => {
-      const open = await database.sql('SELECT id FROM builds WHERE id = ANY($1) AND completed_at IS NULL', [ids]);
+      const open = await cluster.sql('SELECT id FROM builds WHERE id = ANY($1) AND completed_at IS NULL', [ids]);
       return open.length === 0;
     }, 150_000);
     enough.abort();
     expect(await cutting).toBeGreaterThan(20);
 
-    const rows = await database.sql<{ id: string; status: string; error_message: string | null; number: number }>(
+    const rows = await cluster.sql<{ id: string; status: string; error_message: string | null; number: number }>(
       `SELECT id, status, error_message, build_number AS number FROM builds WHERE id = ANY($1) ORDER BY build_number`,
       [ids],
     );
@@ -66,7 +158,7 @@ describe('commits that are not acknowledged', () => {
   }, 240_000);
 
   async function closedLogs(id: string): Promise<number> {
-    return (await database.sql('SELECT FROM build_logs WHERE build_id = $1 AND closed_at IS NOT NULL', [id])).length;
+    return (await cluster.sql('SELECT FROM build_logs WHERE build_id = $1 AND closed_at IS NOT NULL', [id])).length;
   }
 
   /** Ends sessions in the middle of what they do, the more so in a COMMIT; answers how many. */

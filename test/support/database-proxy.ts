@@ -2,30 +2,35 @@ import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
 
-/** What becomes of a connection through the proxy. */
+/** What all connections through a proxy are subject to. */
+interface Trouble {
+  delayMs: number;
+  /** The answer to the COMMIT of the next transaction with such a statement gets lost, and its connection with it. */
+  lostCommitOf: RegExp | undefined;
+}
+
+/** A connection through the proxy: the service is outside, the database inside. */
 class Pair {
   private isSilent = false;
+  private transaction = '';
+  private losesAnswer = false;
 
   public constructor(
     private readonly inner: net.Socket,
     private readonly outer: net.Socket,
-    delayMs: () => number,
+    private readonly trouble: Trouble,
   ) {
-    for (const [from, to] of [
-      [inner, outer],
-      [outer, inner],
-    ] as const) {
-      from.on('data', (chunk) => {
-        if (this.isSilent) return;
-        if (delayMs() === 0) to.write(chunk);
-        else setTimeout(() => to.write(chunk), delayMs());
-      });
-      from.on('error', () => undefined);
-      from.on('close', () => {
-        // A peer that vanished says nothing of its end.
-        if (!this.isSilent) to.destroy();
-      });
-    }
+    outer.on('data', (chunk: Buffer) => {
+      this.watch(chunk);
+      this.pass(inner, chunk);
+    });
+    inner.on('data', (chunk: Buffer) => {
+      // An answer shows that the database has done it.
+      if (this.losesAnswer) this.cut();
+      else this.pass(outer, chunk);
+    });
+    this.join(inner, outer);
+    this.join(outer, inner);
   }
 
   public silence(): void {
@@ -36,12 +41,37 @@ class Pair {
     this.inner.destroy();
     this.outer.destroy();
   }
+
+  private join(from: net.Socket, to: net.Socket): void {
+    from.on('error', () => undefined);
+    from.on('close', () => {
+      // A peer that vanished says nothing of its end.
+      if (!this.isSilent) to.destroy();
+    });
+  }
+
+  private pass(to: net.Socket, chunk: Buffer): void {
+    if (this.isSilent) return;
+    const { delayMs } = this.trouble;
+    if (delayMs === 0) to.write(chunk);
+    else setTimeout(() => to.write(chunk), delayMs);
+  }
+
+  private watch(chunk: Buffer): void {
+    const text = chunk.toString('latin1');
+    this.transaction = text.includes('START TRANSACTION') ? text : this.transaction + text;
+    if (!text.includes('COMMIT')) return;
+    if (this.trouble.lostCommitOf?.test(this.transaction) === true) {
+      this.trouble.lostCommitOf = undefined;
+      this.losesAnswer = true;
+    }
+    this.transaction = '';
+  }
 }
 
 /** The way between a service and its database, over TCP, which a test may make slow, silent or impassable. */
 export class DatabaseProxy {
-  /** How long each piece takes on its way. */
-  public delayMs = 0;
+  private readonly trouble: Trouble = { delayMs: 0, lostCommitOf: undefined };
   private readonly pairs = new Set<Pair>();
   private isSwallowing = false;
 
@@ -68,6 +98,21 @@ export class DatabaseProxy {
   public get url(): string {
     const user = this.target.searchParams.get('user') ?? '';
     return `postgres://${user}@127.0.0.1:${this.port}${this.target.pathname}`;
+  }
+
+  /** How long each piece takes on its way from now on. */
+  public delay(ms: number): void {
+    this.trouble.delayMs = ms;
+  }
+
+  /** Lets the database commit the next transaction with such a statement, and loses the answer. */
+  public loseCommitOf(statement: RegExp): void {
+    this.trouble.lostCommitOf = statement;
+  }
+
+  /** Whether that has happened. */
+  public get hasLostCommit(): boolean {
+    return this.trouble.lostCommitOf === undefined;
   }
 
   /** From now on nothing passes over the connections there are, and neither end is told. New ones work. */
@@ -99,7 +144,7 @@ export class DatabaseProxy {
   private take(outer: net.Socket): void {
     const socket = path.join(this.target.searchParams.get('host') ?? '', '.s.PGSQL.5432');
     const inner = net.connect(socket);
-    const pair = new Pair(inner, outer, () => this.delayMs);
+    const pair = new Pair(inner, outer, this.trouble);
     if (this.isSwallowing) pair.silence();
     this.pairs.add(pair);
     outer.on('close', () => {
