@@ -42,3 +42,12 @@ it('exits with 1 while the database hangs, leaves no process, and leaves the bui
   service = await Service.start({ databaseUrl: postgres.url, settings: { ...settings, ROLES: 'api' } });
   expect(await tenant.at(service).end(build.id)).toMatchObject({ status: 'failed', error_message: 'worker lost' });
 }, 180_000);
+
+it('exits with 1 although an idle connection to a database that hangs never closes', async () => {
+  await service.stop();
+  service = await Service.start({ databaseUrl: postgres.url, settings: { ...settings, ROLES: 'api' } });
+  postgres.freeze();
+  expect(await service.end('SIGTERM')).toBe(1);
+  postgres.thaw();
+  expect(service.output.at(-1)).toContain('The connections to the database did not close in time');
+}, 120_000);
