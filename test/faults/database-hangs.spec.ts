@@ -63,7 +63,7 @@ beforeAll(async () => {
   repository.script('count', `RUN i=0; while [ $i -lt ${counted} ]; do i=$((i+1)); echo "line $i"; usleep 30000; done`);
   repository.script(
     'flood',
-    `RUN sleep 3; seq ${flooded} | sed 's/.*/line & of many that all come at once and have nothing to say/'`,
+    `RUN sleep 7; seq ${flooded} | sed 's/.*/line & of many that all come at once and have nothing to say/'`,
   );
   database = await OwnPostgres.start();
   [short, long] = [await site(shortLeaseSeconds), await site(longLeaseSeconds)];
