@@ -188,6 +188,8 @@ export class Client {
         `build ${entry.id} (${entry.recipe.name}) or its follower: ${String(error)}`,
         entry.id,
       );
+    } finally {
+      patience.release();
     }
   }
 
