@@ -32,6 +32,20 @@ export interface PlaceDirs {
 
 const noContainers = '[]';
 
+/**
+ * Buildah notes a container in the storage first and its own state of it later, and removes only those of which it has
+ * one. What was killed in between gets the least state that makes buildah take it for its own.
+ */
+const adoptContainers = `(
+  cd "$CONTAINERS" || exit 0
+  for id in $(grep -oE '"id":"[0-9a-f]{64}"' containers.json | cut -d '"' -f 4); do
+    [ ! -s "$id/userdata/buildah.json" ] || continue
+    mkdir -p "$id/userdata"
+    printf '{"type":"buildah 0.0.1","container-id":"%s"}' "$id" > "$id/userdata/buildah.json"
+  done
+)
+`;
+
 type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
 
 /**
@@ -72,8 +86,8 @@ export class BuildahPlace {
    * Whether a storage has working containers: of builds at work, or of builds that died. It looks without the engine, which
    * takes its time: most storages have none.
    */
-  public static async hasContainers({ storage }: BuildahTraits, storageDir: string): Promise<boolean> {
-    const list = path.join(storageDir, `${storage[1] ?? 'overlay'}-containers`, 'containers.json');
+  public static async hasContainers(traits: BuildahTraits, storageDir: string): Promise<boolean> {
+    const list = path.join(containersDir(traits, storageDir), 'containers.json');
     try {
       return (await readPlainFile(list, noContainers.length + 1))?.trim() !== noContainers;
     } catch (error) {
@@ -129,8 +143,10 @@ export class BuildahPlace {
 
   /** Removes the working containers of builds that died; while another build uses the storage, they stay until later. */
   private async clearStorage(signal: AbortSignal | undefined): Promise<void> {
-    if (!(await BuildahPlace.hasContainers(this.traits, this.dirs.storageDir))) return;
-    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal });
+    const { storageDir } = this.dirs;
+    if (!(await BuildahPlace.hasContainers(this.traits, storageDir))) return;
+    const env = { CONTAINERS: this.inside(containersDir(this.traits, storageDir)) };
+    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal }, { before: adoptContainers, env });
   }
 
   private locked(
@@ -138,14 +154,15 @@ export class BuildahPlace {
     network: CageNetwork,
     args: readonly string[],
     options: EngineRun,
+    { before, env }: { readonly before: string; readonly env: Record<string, string> } = { before: '', env: {} },
   ): Promise<RunResult> {
     const { storageDir, scratchDir } = this.dirs;
     const runRoot = path.join(scratchDir, 'run');
     const lockFile = this.inside(path.join(storageDir, '.image-factory.lock'));
     const roots = ['--root', this.inside(storageDir), '--runroot', this.inside(runRoot), ...this.traits.storage];
     return this.view.run(network)(
-      ['flock', ...lock, lockFile, 'sh', '-c', 'exec "$@" 2>&1', 'sh', 'buildah', ...roots, ...args],
-      { ...options, env: this.env(), cwd: this.inside(scratchDir) },
+      ['flock', ...lock, lockFile, 'sh', '-c', `${before}exec "$@" 2>&1`, 'sh', 'buildah', ...roots, ...args],
+      { ...options, env: { ...this.env(), ...env }, cwd: this.inside(scratchDir) },
     );
   }
 
@@ -177,4 +194,8 @@ export class BuildahPlace {
     );
     return ['unqualified-search-registries = ["docker.io"]', 'short-name-mode = "disabled"', ...insecure].join('\n');
   }
+}
+
+function containersDir({ storage }: BuildahTraits, storageDir: string): string {
+  return path.join(storageDir, `${storage[1] ?? 'overlay'}-containers`);
 }
