@@ -112,10 +112,17 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
         this.sender = undefined;
       },
     });
-    await this.sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
-      channel,
-      wakes.map((wake) => JSON.stringify({ from: this.origin, wake })),
-    ]);
+    const { sender } = this;
+    try {
+      await sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
+        channel,
+        wakes.map((wake) => JSON.stringify({ from: this.origin, wake })),
+      ]);
+    } catch (error) {
+      // Lost right after it was opened, it had nobody to tell.
+      if (this.sender === sender) this.sender = undefined;
+      throw error;
+    }
   }
 
   private async listen(): Promise<void> {
@@ -128,6 +135,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
       },
     });
     await client.query(`LISTEN ${channel}`);
+    client.requireOpen();
     this.receiver = client;
     this.deliver({ kind: 'resync' });
   }

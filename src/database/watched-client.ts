@@ -37,11 +37,12 @@ export class WatchedClient {
     this.client.on('notification', ({ payload }: Notification) => events.onNotification?.(payload ?? ''));
   }
 
-  /** Connects. @throws Error of `pg` when the server does not answer within 2.5 s or refuses */
+  /** Connects. @throws Error of `pg` when the server does not answer within 2.5 s, refuses, or hangs up at once */
   public static async open(url: string, name: string, events: WatchedClientEvents): Promise<WatchedClient> {
     const watched = new WatchedClient(url, name, events);
     try {
       await watched.client.connect();
+      watched.requireOpen();
     } catch (error) {
       void watched.close();
       throw error;
@@ -58,6 +59,14 @@ export class WatchedClient {
       this.lose();
       throw error;
     }
+  }
+
+  /**
+   * The server may have ended the connection in the same breath as its answer, before who waited for that went on.
+   * @throws Error when the connection is gone
+   */
+  public requireOpen(): void {
+    if (this.isClosed) throw new Error('Connection terminated unexpectedly');
   }
 
   public async close(): Promise<void> {

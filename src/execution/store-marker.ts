@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { EntityManager } from 'typeorm';
 import { ENV, type Env } from '../config/env';
@@ -13,7 +13,7 @@ const longestMarker = 100;
 
 /**
  * Checks at the start that ARTIFACT_DIR is the one directory in which this installation keeps its archives: a file in it
- * bears the installation's id. The first process puts it there. A host on which the shared directory is not mounted is
+ * bears the installation's id. The first worker puts it there. A host on which the shared directory is not mounted is
  * found out by it, and so is a directory of another installation, whose archives would be taken for orphans.
  */
 @Injectable()
@@ -71,10 +71,21 @@ export class StoreMarker implements OnModuleInit {
           `is not where this installation keeps its archives: mount that directory there or, if it is gone for good, run: echo ${id} > ${quoted(marker)}`,
         );
       }
-      if (!this.writable) return;
-      await writeFile(marker, `${id}\n`, { flag: 'wx', flush: true });
+      // Workers write the archives, so they know the directory; an API may be there before its volume is.
+      if (!this.isWorker) {
+        this.writable = false;
+        return;
+      }
+      await this.mark(marker, id);
     }
     await this.installations.registerStore(manager);
+  }
+
+  /** Whole or not at all: a mark without the id would be taken for another installation's. */
+  private async mark(marker: string, id: string): Promise<void> {
+    const part = `${marker}.part`;
+    await writeFile(part, `${id}\n`, { flush: true });
+    await rename(part, marker);
   }
 
   /** The id that the directory bears; null when it has no mark. */

@@ -1,5 +1,9 @@
 import type { Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDatabaseUnavailable } from '../database/database-errors';
+
+/** A part may hang, as on a file system that does not answer: a shutdown does not wait for it. */
+const patienceMs = 5_000;
 
 /** A piece of upkeep that is done in small parts. */
 export interface Chore {
@@ -43,11 +47,11 @@ export class Rounds {
     if (this.round === round) this.round = undefined;
   }
 
-  /** Resolves when the part that is under way is done. */
+  /** Resolves when the part that is under way is done, or had 5 s for it. */
   public async stop(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.timer);
-    await this.round;
+    await Promise.race([this.round, sleep(patienceMs, undefined, { ref: false })]);
   }
 
   private async goAround(): Promise<void> {

@@ -167,8 +167,7 @@ export class BuildahBuilder implements ImageBuilder {
   /** What cannot be removed now is no fault of the build; the next sweep tries again. */
   private async leave(place: BuildahPlace, scratchDir: string, { buildId, projectId }: ImageBuild): Promise<void> {
     try {
-      await this.storages.touch(projectId);
-      await place.close();
+      await this.storages.touch(projectId).finally(() => place.close());
     } catch (error) {
       this.logger.warn(`The scratch files of build ${buildId} were not removed: ${String(error)}`);
     } finally {

@@ -52,7 +52,7 @@ it('is refused to a worker that cannot write there, in one line, and not to an A
   );
 });
 
-it('is marked by the first processes, which may start at once', async () => {
+it('is marked by the first worker, to which others may start at once', async () => {
   expect(await Promise.all([start(store, { ROLES: 'api' }), start(store)])).toEqual([null, null]);
   expect(readFileSync(marker, 'utf8')).toMatch(/^[0-9a-f-]{36}\n$/);
 });
@@ -78,10 +78,12 @@ it.each(['api', 'worker'])(
 it('is recorded by the next start when the first one died between marking and recording it', async () => {
   const interrupted = path.join(root, 'interrupted');
   expect(await start(interrupted, { ROLES: 'api', databaseUrl: other.url })).toBeNull();
+  expect(existsSync(path.join(interrupted, '.image-factory-store'))).toBe(false);
+  expect(await start(interrupted, { databaseUrl: other.url })).toBeNull();
   const client = new Client({ connectionString: other.url });
   await client.connect();
   await client.query('UPDATE installation SET store_registered_at = NULL');
-  expect(await start(interrupted, { ROLES: 'api', databaseUrl: other.url })).toBeNull();
+  expect(await start(interrupted, { databaseUrl: other.url })).toBeNull();
   const { rows } = await client.query('SELECT FROM installation WHERE store_registered_at IS NOT NULL');
   await client.end();
   expect(rows).toHaveLength(1);
