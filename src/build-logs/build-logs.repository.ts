@@ -145,18 +145,17 @@ export class BuildLogsRepository {
     return joined([...stored, { ...event, ended: true }]);
   }
 
-  /** Hides the log from every reader and stops its writer. Null when it was deleted before. */
-  public async markDeleted(manager: Runner, buildId: string): Promise<BuildLogAppended | null> {
-    const [row] = await query<{ totalLines: number }>(
+  /** Hides logs from every reader and stops their writers. What had been deleted before is not among the events. */
+  public async markDeleted(manager: Runner, buildIds: readonly string[]): Promise<BuildLogAppended[]> {
+    const rows = await query<{ buildId: string; totalLines: number }>(
       manager,
       `WITH deleted AS (
          UPDATE build_logs SET deleted_at = now(), writer_token = NULL
-         WHERE build_id = $1 AND deleted_at IS NULL RETURNING total_lines
-       ) SELECT total_lines AS "totalLines" FROM deleted`,
-      [buildId],
+         WHERE build_id = ANY($1::uuid[]) AND deleted_at IS NULL RETURNING build_id, total_lines
+       ) SELECT build_id AS "buildId", total_lines AS "totalLines" FROM deleted`,
+      [buildIds],
     );
-    if (row === undefined) return null;
-    return { buildId, firstLine: row.totalLines, totalLines: row.totalLines, lines: '', ended: true };
+    return rows.map((row) => ({ ...row, firstLine: row.totalLines, lines: '', ended: true }));
   }
 
   /** Null for a log that is absent, deleted or another tenant's. */

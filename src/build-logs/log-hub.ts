@@ -99,13 +99,17 @@ export class LogHub implements OnModuleInit, BeforeApplicationShutdown, OnApplic
     }
   }
 
-  /** In one query. */
+  /** In one query. A log that cannot be read keeps no other from its readers. */
   private async lookOnce(): Promise<void> {
     if (this.feeds.size === 0) return;
     try {
       const feeds = [...this.feeds];
       const heads = await this.repository.heads(feeds.map(([buildId]) => buildId));
-      for (const [buildId, feed] of feeds) await feed.advance(heads.get(buildId));
+      for (const [buildId, feed] of feeds) {
+        await feed.advance(heads.get(buildId)).catch((error: unknown) => {
+          this.logger.warn(`The log of build ${buildId} could not be read: ${String(error)}`);
+        });
+      }
     } catch (error) {
       this.logger.warn(`The logs that are being read could not be looked at: ${String(error)}`);
     }

@@ -150,18 +150,23 @@ export class BuildsRepository {
     return row ?? null;
   }
 
-  /** Hides builds for good; one that runs is cancelled by it. Returns the ids of those that were hidden. */
+  /**
+   * Hides a build, or the next `most` builds of a project, for good; one that runs is cancelled by it. Returns the ids of
+   * those that were hidden.
+   */
   public async markDeleted(
     manager: EntityManager,
     tenantId: string,
     which: { readonly id: string } | { readonly projectId: string },
+    most: number,
   ): Promise<string[]> {
     const { from, to } = transitions.cancel;
     const [column, value] = 'id' in which ? ['id', which.id] : ['project_id', which.projectId];
     const rows = await query<{ id: string }>(
       manager,
       `WITH hidden AS (
-         SELECT id FROM builds WHERE ${column} = $2 AND tenant_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE
+         SELECT id FROM builds WHERE ${column} = $2 AND tenant_id = $1 AND deleted_at IS NULL
+         ORDER BY id LIMIT $3 FOR UPDATE
        )
        UPDATE builds b SET
          deleted_at = now(),
@@ -169,7 +174,7 @@ export class BuildsRepository {
          completed_at = coalesce(b.completed_at, now()),
          status = CASE WHEN b.status = '${from}' THEN '${to}' ELSE b.status END
        FROM hidden WHERE b.id = hidden.id RETURNING b.id`,
-      [tenantId, value],
+      [tenantId, value, most],
     );
     return rows.map(({ id }) => id);
   }

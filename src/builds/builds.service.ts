@@ -27,11 +27,8 @@ interface Started {
   readonly log: BuildLogAppended | null;
 }
 
-/** A build that is hidden from now on, and the end of its log, to be told after the commit. */
-interface Hidden {
-  readonly id: string;
-  readonly log: BuildLogAppended | null;
-}
+/** How many builds of a project one statement hides, so that it stays far from its time limit. */
+const hiddenAtOnce = 2_000;
 
 /** Ends a transaction that has nothing to make. */
 class NothingMade extends Error {}
@@ -129,22 +126,30 @@ export class BuildsService {
   }
 
   public async delete({ tenantId }: Identity, id: string): Promise<void> {
-    const logs = await this.withdrawing(id, (manager) => this.deleteIn(manager, tenantId, { id }));
-    if (logs.length === 0) throw buildNotFound();
-    this.announceDeletion(logs);
+    const logs = await this.withdrawing(id, async (manager) => {
+      const hidden = await this.builds.markDeleted(manager, tenantId, { id }, 1);
+      return hidden.length === 0 ? null : this.logs.markDeleted(manager, hidden);
+    });
+    if (logs === null) throw buildNotFound();
+    for (const log of logs) this.publisher.publish(log);
+    this.notifications.wake({ kind: 'control', buildId: id });
   }
 
-  /** Deletes a project with all of its builds. */
+  /** Deletes a project with all of its builds, however many they are. */
   public async deleteProject({ tenantId }: Identity, projectId: string): Promise<void> {
-    const logs = await transact(this.dataSource, async (manager) => {
+    await transact(this.dataSource, async (manager) => {
       await lockForDeletion(manager, projectId);
       // The builds first: everybody locks builds before their project.
-      const hidden = await this.deleteIn(manager, tenantId, { projectId });
+      for (;;) {
+        const hidden = await this.builds.markDeleted(manager, tenantId, { projectId }, hiddenAtOnce);
+        if (hidden.length === 0) break;
+        await this.logs.markDeleted(manager, hidden);
+      }
       if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
         throw new ApiError(404, 'Project not found');
-      return hidden;
     });
-    this.announceDeletion(logs);
+    // Everybody looks at what they have in hand, in place of being told of each build.
+    this.notifications.wake({ kind: 'resync' });
   }
 
   /** When the answer to the commit is lost the build may be withdrawn all the same: then its worker is to look. */
@@ -204,25 +209,6 @@ export class BuildsService {
   private announceStart({ log }: Started): void {
     this.publisher.publish(log);
     this.notifications.wake({ kind: 'queue' });
-  }
-
-  private async deleteIn(
-    manager: EntityManager,
-    tenantId: string,
-    which: { readonly id: string } | { readonly projectId: string },
-  ): Promise<Hidden[]> {
-    const hidden: Hidden[] = [];
-    for (const id of await this.builds.markDeleted(manager, tenantId, which)) {
-      hidden.push({ id, log: await this.logs.markDeleted(manager, id) });
-    }
-    return hidden;
-  }
-
-  private announceDeletion(hidden: readonly Hidden[]): void {
-    for (const { id, log } of hidden) {
-      this.publisher.publish(log);
-      this.notifications.wake({ kind: 'control', buildId: id });
-    }
   }
 
   /** Says why a transition changed no row: the build is not there, or is not where it must be. */

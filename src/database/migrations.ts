@@ -6,6 +6,7 @@ import { Retention1795480200000 } from '../../migrations/1795480200000-retention
 import { RateLimits1795485600000 } from '../../migrations/1795485600000-rate-limits';
 import { KnownClients1795486000000 } from '../../migrations/1795486000000-known-clients';
 import { ApiKeys1795490000000 } from '../../migrations/1795490000000-api-keys';
+import { CountByStatement1795492000000 } from '../../migrations/1795492000000-count-by-statement';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   RateLimits1795485600000,
   KnownClients1795486000000,
   ApiKeys1795490000000,
+  CountByStatement1795492000000,
 ];

@@ -12,10 +12,8 @@ export type Wake =
   | { readonly kind: 'control'; readonly buildId: string }
   /** A log has grown to `totalLines`, or has ended. */
   | { readonly kind: 'log'; readonly buildId: string; readonly totalLines: number; readonly ended: boolean }
-  /** The listener was connected (again): anything may have been missed. */
+  /** Anything may have changed: many builds were withdrawn at once, or the listener was away. */
   | { readonly kind: 'resync' };
-
-type Sent = Exclude<Wake, { kind: 'resync' }>;
 
 const channel = 'image_factory';
 const retryMs = 250;
@@ -30,7 +28,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(Notifications.name);
   private readonly origin = randomUUID();
   private readonly listeners = new Set<(wake: Wake) => void>();
-  private readonly pending = new Map<string, Sent>();
+  private readonly pending = new Map<string, Wake>();
   private readonly stopping = new AbortController();
   private receiver: WatchedClient | undefined;
   private sender: WatchedClient | undefined;
@@ -49,13 +47,13 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Wakes this process at once and the others through the database. Call it after the commit, never inside. */
-  public wake(wake: Sent): void {
+  public wake(wake: Wake): void {
     this.deliver(wake);
     this.announce(wake);
   }
 
   /** Wakes the other processes only: for what this one already knows. */
-  public announce(wake: Sent): void {
+  public announce(wake: Wake): void {
     const key = keyOf(wake);
     this.pending.set(key, joined(this.pending.get(key), wake));
     this.startFlush();
@@ -106,7 +104,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
-  private async send(wakes: readonly Sent[]): Promise<void> {
+  private async send(wakes: readonly Wake[]): Promise<void> {
     this.sender ??= await this.connect('sender', {
       onLost: () => {
         this.sender = undefined;
@@ -142,7 +140,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   private receive(payload: string): void {
     try {
-      const { from, wake } = JSON.parse(payload) as { from: string; wake: Sent };
+      const { from, wake } = JSON.parse(payload) as { from: string; wake: Wake };
       if (from !== this.origin) this.deliver(wake);
     } catch {
       this.logger.warn('A notification is not one of ours');
@@ -175,12 +173,12 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
-function keyOf(wake: Sent): string {
+function keyOf(wake: Wake): string {
   return 'buildId' in wake ? `${wake.kind}:${wake.buildId}` : wake.kind;
 }
 
 /** The later of two wakes with one key; the end of a log is not lost. */
-function joined(earlier: Sent | undefined, later: Sent): Sent {
+function joined(earlier: Wake | undefined, later: Wake): Wake {
   const hasEnded = earlier?.kind === 'log' && earlier.ended;
   return later.kind === 'log' ? { ...later, ended: later.ended || hasEnded } : later;
 }

@@ -123,6 +123,30 @@ describe('projects', () => {
     expect(rows.map(({ status }) => status).sort()).toEqual(['cancelled', 'queued', 'success']);
   });
 
+  it('are gone also with very many builds', async () => {
+    const own = await World.make(api);
+    const many = 12_000;
+    // As a restored dump puts them in: their numbers and counters are given.
+    await api.sql(`
+      BEGIN;
+      SET LOCAL session_replication_role = replica;
+      INSERT INTO builds (tenant_id, project_id, build_number, git_branch)
+        SELECT '${own.tenantId}', '${own.project.id}', n, 'main' FROM generate_series(1, ${many}) n;
+      INSERT INTO build_logs (build_id, tenant_id)
+        SELECT id, tenant_id FROM builds WHERE project_id = '${own.project.id}';
+      UPDATE projects SET builds_queued = ${many}, last_build_number = ${many} WHERE id = '${own.project.id}';
+      COMMIT`);
+    (await own.caller.delete(`/projects/${own.project.id}`)).expect(204);
+    const [left] = await api.sql<{ builds: number; logs: number; counted: number }>(
+      `SELECT (SELECT count(*)::int FROM builds WHERE project_id = p.id AND deleted_at IS NULL) AS builds,
+              (SELECT count(*)::int FROM build_logs WHERE tenant_id = p.tenant_id AND deleted_at IS NULL) AS logs,
+              builds_queued AS counted
+       FROM projects p WHERE id = $1`,
+      [own.project.id],
+    );
+    expect(left).toEqual({ builds: 0, logs: 0, counted: 0 });
+  });
+
   it.each<[string, unknown]>([
     ['name', ''],
     ['name', 'x'.repeat(101)],

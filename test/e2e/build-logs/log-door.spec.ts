@@ -161,7 +161,7 @@ describe('who is refused, as HTTP and in the envelope', () => {
       'a deleted',
       async () => {
         const id = await app.createLog(tenant);
-        await app.repository.markDeleted(app.source.manager, id);
+        await app.repository.markDeleted(app.source.manager, [id]);
         return id;
       },
     ],

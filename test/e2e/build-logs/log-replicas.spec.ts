@@ -68,7 +68,7 @@ it('shows lines, the end and a deletion of which no notification tells', async (
   await writing.repository.append(manager, buildId, [logEntry('INFO', 'unheard')]);
   await client.received(1);
   await writing.repository.close(manager, buildId, 'cancelled', [logEntry('INFO', 'stopped')]);
-  await writing.repository.markDeleted(manager, deleted);
+  await writing.repository.markDeleted(manager, [deleted]);
   await expect(client.closed).resolves.toEqual({ code: 1000, reason: 'cancelled' });
   await expect(other.closed).resolves.toMatchObject({ code: 4404 });
   expect(client.lines).toEqual(['unheard', 'stopped']);

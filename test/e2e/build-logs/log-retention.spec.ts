@@ -97,7 +97,7 @@ describe('a log that was closed too long ago', () => {
     await upkeep.expire(app.source, days);
     await upkeep.purgeExpired(app.source);
     expect(await chunksOf(buildId)).toBe(700);
-    await app.repository.markDeleted(app.source.manager, buildId);
+    await app.repository.markDeleted(app.source.manager, [buildId]);
     expect(await purgeAll()).toBe(0);
     while (!(await app.source.transaction((manager) => upkeep.purge(manager, buildId))));
     expect(await chunksOf(buildId)).toBe(0);
@@ -111,7 +111,7 @@ it('leaves alone what is younger, open or deleted', async () => {
     await oldLog(days + 1, 5, 5),
   ];
   await app.append(open, 'a line');
-  await app.repository.markDeleted(app.source.manager, deleted);
+  await app.repository.markDeleted(app.source.manager, [deleted]);
   await upkeep.expire(app.source, days);
   expect(await purgeAll()).toBe(0);
   expect((await page(young, 0)).logs).toHaveLength(10);

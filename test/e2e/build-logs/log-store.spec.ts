@@ -85,8 +85,8 @@ describe('the fence', () => {
   it('stops the writer of a deleted log, and takes nothing more from the API', async () => {
     const { buildId, lease } = await logWithWriter();
     const manager = app.source.manager;
-    await expect(app.repository.markDeleted(manager, buildId)).resolves.toMatchObject({ ended: true });
-    await expect(app.repository.markDeleted(manager, buildId)).resolves.toBeNull();
+    await expect(app.repository.markDeleted(manager, [buildId])).resolves.toMatchObject([{ ended: true }]);
+    await expect(app.repository.markDeleted(manager, [buildId])).resolves.toEqual([]);
     const flush = app.repository.flush({ buildId, token: lease, seq: 1, chunk: chunk('late') });
     await expect(flush).rejects.toBeInstanceOf(LeaseLost);
     await expect(app.repository.append(manager, buildId, [logEntry('INFO', 'late')])).resolves.toBeNull();
@@ -321,7 +321,7 @@ describe('pages', () => {
   it('of an absent, a foreign and a deleted build are the same 404; the permission comes first', async () => {
     const foreign = await app.createLog(randomUUID());
     const deleted = await app.createLog(tenant);
-    await app.repository.markDeleted(app.source.manager, deleted);
+    await app.repository.markDeleted(app.source.manager, [deleted]);
     for (const id of [randomUUID(), foreign, deleted]) {
       const { status, body } = await app.get(`/builds/${id}/logs`, token);
       expect({ status, body }).toMatchObject({ status: 404, body: { error: 'Build not found', details: null } });

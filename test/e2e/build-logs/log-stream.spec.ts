@@ -83,7 +83,8 @@ it('closes 4404 when the build is deleted', async () => {
   await app.append(buildId, 'one');
   const client = await LogClient.open(app.streamUrl(buildId), token);
   await client.received(1);
-  app.publisher.publish(await app.repository.markDeleted(app.source.manager, buildId));
+  const [deleted = null] = await app.repository.markDeleted(app.source.manager, [buildId]);
+  app.publisher.publish(deleted);
   await expect(client.closed).resolves.toMatchObject({ code: 4404 });
   const { status } = await app.get(`/builds/${buildId}/logs`, token);
   expect(status).toBe(404);

@@ -110,7 +110,7 @@ describe('compaction', () => {
       await logOf(),
     ];
     for (const buildId of [large, deleted, empty]) await app.close(buildId, 'success');
-    await app.repository.markDeleted(app.source.manager, deleted);
+    await app.repository.markDeleted(app.source.manager, [deleted]);
     const before = await chunksOf(large);
     expect(await compactAll()).toBe(2);
     expect(await chunksOf(large)).toEqual(before);
@@ -163,7 +163,7 @@ describe('a purge', () => {
 
   it('removes a log in batches, and nothing of another', async () => {
     const [buildId, other] = [await logOf(...Array.from({ length: 1_100 }, () => 9)), await logOf(9)];
-    await app.repository.markDeleted(app.source.manager, buildId);
+    await app.repository.markDeleted(app.source.manager, [buildId]);
     const answers = [await purge(buildId), await purge(buildId), await purge(buildId)];
     expect(answers).toEqual([false, false, true]);
     expect([await rowsOf(buildId), await rowsOf(other)]).toEqual([0, 2]);
@@ -174,7 +174,7 @@ describe('a purge', () => {
     const buildId = await logOf(...Array.from({ length: 300 }, () => 2 * kib));
     await app.close(buildId, 'success');
     const compacting = compactAll();
-    await app.repository.markDeleted(app.source.manager, buildId);
+    await app.repository.markDeleted(app.source.manager, [buildId]);
     while (!(await purge(buildId)));
     await compacting;
     expect(await rowsOf(buildId)).toBe(0);
