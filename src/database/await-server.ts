@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { isConnectionRefusedByServer, isDatabaseUnavailable } from './database-errors';
-import { StartError } from './start-error';
+import { StartError } from '../config/start-error';
 
 const patienceMs = 30_000;
 const oldestVersion = 14;

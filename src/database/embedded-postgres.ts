@@ -2,13 +2,13 @@ import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { chooseAccount } from './embedded/account';
 import { findBinaries } from './embedded/binaries';
-import { lockDirectory, lockHolder } from './embedded/directory-lock';
+import { lockFile, lockHolder } from '../config/file-lock';
 import { prepareFiles } from './embedded/files';
 import { LogFile } from './embedded/log-file';
 import { endOrphan } from './embedded/orphan';
 import { makeSocketDirectory, removeSocketDirectory } from './embedded/socket-directory';
 import { Supervisor } from './embedded/supervisor';
-import { StartError } from './start-error';
+import { StartError } from '../config/start-error';
 
 export interface EmbeddedPostgresOptions {
   /** An absolute path; the server's files lie in `postgres` below it. */
@@ -97,7 +97,7 @@ function takeHome(dataDir: string, home: string): () => void {
       // Others may pass, so that the server's account can, but not look around.
       if (mkdirSync(directory, { recursive: true }) !== undefined) chmodSync(directory, 0o711);
     }
-    release = lockDirectory(lock);
+    release = lockFile(lock);
   } catch (cause) {
     throw new StartError(
       `The data directory ${dataDir} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,

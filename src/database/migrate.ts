@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
 import { dataSourceOptions } from './data-source-options';
 import { query } from './query';
-import { StartError } from './start-error';
+import { StartError } from '../config/start-error';
 
 /** Any number that nothing else locks; it is the same for every process that migrates one database. */
 const advisoryLock = '7236201845';

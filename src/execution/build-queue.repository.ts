@@ -73,11 +73,9 @@ export class BuildQueueRepository {
    */
   public async claim(workerId: string, leaseSeconds: number): Promise<Claim | null> {
     const token = randomUUID();
-    const unsure = [...this.unsure];
-    const taken = new Set<string>();
+    const taken: string[] = [];
     const claimed = this.dataSource.transaction(async (manager) => {
       await takeClaimLock(manager);
-      if (unsure.length > 0) await this.giveBack(manager, unsure);
       const [claim] = await query<Claim>(
         manager,
         `WITH RECURSIVE ${queuesSql},
@@ -117,27 +115,34 @@ export class BuildQueueRepository {
       );
       if (claim === undefined) return null;
       await this.logs.setWriter(manager, claim.id, token);
-      taken.add(token);
+      taken.push(token);
       return claim;
     });
     try {
-      const claim = await claimed;
-      for (const each of unsure) this.unsure.delete(each);
-      return claim;
+      return await claimed;
     } catch (error) {
       for (const each of taken) this.unsure.add(each);
       throw error;
     }
   }
 
-  /** Claims of this process of which nobody knows, as their commit was not acknowledged, go back to their place. */
-  private async giveBack(manager: EntityManager, tokens: readonly string[]): Promise<void> {
-    await query(
-      manager,
-      `UPDATE builds SET lease_token = NULL, lease_expires_at = NULL, worker_id = NULL, claimed_at = NULL, updated_at = now()
-       WHERE lease_token = ANY($1::uuid[]) AND status = '${transitions.fail.from}' AND deleted_at IS NULL`,
-      [tokens],
-    );
+  /**
+   * Claims of this process of which nobody knows, as their commit was not acknowledged, go back to their place. Behind the
+   * claim's own transaction, if that is still at work.
+   */
+  public async putUnsureBack(): Promise<void> {
+    if (this.unsure.size === 0) return;
+    const tokens = [...this.unsure];
+    await this.dataSource.transaction(async (manager) => {
+      await takeClaimLock(manager);
+      await query(
+        manager,
+        `UPDATE builds SET lease_token = NULL, lease_expires_at = NULL, worker_id = NULL, claimed_at = NULL, updated_at = now()
+         WHERE lease_token = ANY($1::uuid[]) AND status = '${transitions.fail.from}' AND deleted_at IS NULL`,
+        [tokens],
+      );
+    });
+    for (const token of tokens) this.unsure.delete(token);
   }
 
   /** Extends the lease and says whether the build shall go on; null when the lease is lost. */

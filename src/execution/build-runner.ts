@@ -156,7 +156,7 @@ export class BuildRunner {
     return { part, seconds: this.env.PUSH_TIMEOUT_SECONDS, setBy: 'PUSH_TIMEOUT_SECONDS' };
   }
 
-  /** What cannot be removed now is no fault of the build; the next start of a worker tries again. */
+  /** What cannot be removed now is no fault of the build; the next sweep tries again. */
   private async clear({ id }: Claim, workspace: Workspace): Promise<void> {
     try {
       await workspace.remove();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { EntityManager } from 'typeorm';
 import { ENV, type Env } from '../config/env';
 import { hasCode } from '../config/error-code';
-import { StartError } from '../database/start-error';
+import { StartError } from '../config/start-error';
 import { readPlainFile } from './files/plain-file';
 import { type Installation, InstallationRepository } from './installation.repository';
 

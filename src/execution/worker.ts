@@ -76,10 +76,20 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.isGraceOver = true;
     for (const run of this.runs.values()) run.fail(shutDown);
     await Promise.race([idle, sleep(endMs, undefined, { ref: false })]);
+    await this.putUnsureBack();
     if (this.runs.size > 0) {
       this.lifetime.leaveUndone(`Builds that could not be recorded: ${[...this.runs.keys()].join(', ')}`);
     }
     this.unsubscribe();
+  }
+
+  /** What this worker may have claimed without knowing is another's at once, in place of being lost with a lease. */
+  private async putUnsureBack(): Promise<void> {
+    try {
+      await this.queue.putUnsureBack();
+    } catch (error) {
+      this.lifetime.leaveUndone(`A claim that could not be given back: ${String(error)}`);
+    }
   }
 
   private async grace(): Promise<void> {
@@ -134,6 +144,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     while (this.isAwake && !this.isStopping) {
       this.isAwake = false;
       try {
+        await this.queue.putUnsureBack();
         while (this.hasRoom() && (await this.isFit()) && this.hasRoom() && (await this.claimOne()));
       } catch (error) {
         this.logger.warn(`No build could be claimed: ${error instanceof Error ? error.message : String(error)}`);

@@ -27,7 +27,7 @@ export class Workspaces {
     @Inject(ENV) private readonly env: Env,
     private readonly cage: Cage,
   ) {
-    this.scratch = new ScratchDirs(path.join(env.DATA_DIR, 'workspaces'));
+    this.scratch = new ScratchDirs(env.DATA_DIR, 'workspaces');
   }
 
   public async open(buildId: string): Promise<Workspace> {

@@ -14,7 +14,7 @@ import { ConfigModule } from '../../src/config/config.module';
 import { parseEnv } from '../../src/config/env';
 import { DATABASE_ADDRESS, type DatabaseAddress } from '../../src/database/database-address';
 import { DatabaseModule } from '../../src/database/database.module';
-import { StartError } from '../../src/database/start-error';
+import { StartError } from '../../src/config/start-error';
 import { query } from '../../src/database/query';
 
 function print(value: object): void {

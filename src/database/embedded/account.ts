@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import path from 'node:path';
-import { StartError } from '../start-error';
+import { StartError } from '../../config/start-error';
 
 /** As whom the server runs. PostgreSQL refuses to run as root. */
 export interface Account {

@@ -1,7 +1,7 @@
 import { lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { StartError } from '../start-error';
+import { StartError } from '../../config/start-error';
 
 /** Where the programs of the embedded PostgreSQL are. */
 export interface Binaries {

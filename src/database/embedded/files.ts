@@ -4,7 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type ChosenAccount, commandLine } from './account';
 import { administrator } from './postmaster';
-import { StartError } from '../start-error';
+import { StartError } from '../../config/start-error';
 
 const run = promisify(execFile);
 const unfinished = 'unfinished-';

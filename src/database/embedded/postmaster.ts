@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import { type Account, commandLine } from './account';
 import type { LogFile } from './log-file';
 import { endOrphan } from './orphan';
-import { StartError } from '../start-error';
+import { StartError } from '../../config/start-error';
 
 export interface PostmasterOptions {
   readonly program: string;

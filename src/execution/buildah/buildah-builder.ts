@@ -65,8 +65,8 @@ export class BuildahBuilder implements ImageBuilder {
   private readonly storages: ProjectStorages;
 
   public constructor(private readonly options: BuildahBuilderOptions) {
-    this.scratch = new ScratchDirs(path.join(options.dataDir, 'scratch'));
-    this.storages = new ProjectStorages(path.join(options.dataDir, 'engine'));
+    this.scratch = new ScratchDirs(options.dataDir, 'scratch');
+    this.storages = new ProjectStorages(options.dataDir);
   }
 
   public async check(): Promise<void> {

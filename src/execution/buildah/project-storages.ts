@@ -10,8 +10,11 @@ export class ProjectStorages {
   /** What was set aside and waits for its removal. */
   public readonly gone: ScratchDirs;
 
-  public constructor(private readonly root: string) {
-    this.gone = new ScratchDirs(path.join(root, '.gone'));
+  private readonly root: string;
+
+  public constructor(dataDir: string) {
+    this.root = path.join(dataDir, 'engine');
+    this.gone = new ScratchDirs(dataDir, 'engine/.gone');
   }
 
   public of(projectId: string): string {

@@ -1,27 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { hasCode } from '../../config/error-code';
-
-/** After this time a directory whose owner cannot be seen from here counts as left over. */
-const unseenMs = 24 * 3_600_000;
+import { Owners } from './owners';
 
 /** The directories that this process works in: one that it has left, but could not remove, is free for a sweep. */
 const inUse = new Set<string>();
 
 /**
- * Directories of builds at work. Each name carries the process that owns it (its pid, its start time and its PID
- * namespace), so that what a killed worker left can be told from what another worker of this host uses.
+ * Directories of builds at work. Each name carries that of its owner, so that what a killed worker left can be told from
+ * what another worker of this host uses.
  */
 export class ScratchDirs {
-  public constructor(private readonly root: string) {}
+  private readonly root: string;
+  private readonly owners: Owners;
+
+  public constructor(dataDir: string, name: string) {
+    this.root = path.join(dataDir, name);
+    this.owners = new Owners(path.join(dataDir, 'owners'));
+  }
 
   /** A fresh path; the owner makes the directory. */
   public async next(label: string): Promise<string> {
     await mkdir(this.root, { recursive: true, mode: 0o711 });
-    const owner = [String(process.pid), startTime('self') ?? '', pidNamespace() ?? ''].join('-');
-    const directory = path.join(this.root, `${label}.${owner}.${randomUUID().slice(0, 8)}`);
+    const directory = path.join(this.root, `${label}.${this.owners.own()}.${randomUUID().slice(0, 8)}`);
     inUse.add(directory);
     return directory;
   }
@@ -58,36 +60,14 @@ export class ScratchDirs {
 
   private async abandoned(): Promise<string[]> {
     const names = await readdir(this.root).catch(() => []);
-    const left: string[] = [];
-    for (const name of names) {
-      const directory = path.join(this.root, name);
-      const [pid = '', started, namespace] = name.split('.')[1]?.split('-') ?? [];
-      if (namespace === pidNamespace()) {
-        const isOurs = pid === String(process.pid) && !inUse.has(directory);
-        if (isOurs || startTime(pid) !== started) left.push(directory);
-      } else {
-        const seen = await stat(directory).catch(() => null);
-        if (seen !== null && Date.now() - seen.mtimeMs > unseenMs) left.push(directory);
-      }
-    }
-    return left;
-  }
-}
-
-/** proc(5): field 22, counted from behind the name, which stands in parentheses. */
-function startTime(pid: string): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
-}
-
-function pidNamespace(): string | undefined {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0];
-  } catch {
-    return undefined;
+    const alive = new Map<string, boolean>();
+    return names
+      .map((name) => path.join(this.root, name))
+      .filter((directory) => {
+        const owner = path.basename(directory).split('.')[1] ?? '';
+        if (owner === this.owners.own()) return !inUse.has(directory);
+        if (!alive.has(owner)) alive.set(owner, this.owners.isAlive(owner));
+        return alive.get(owner) === false;
+      });
   }
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { StartError } from '../start-error';
+import { StartError } from './start-error';
 
 // Node cannot lock files. A lock of flock(2) belongs to the open file, not to the process that asked for it: a helper
 // that inherits our descriptor takes it for us, and the kernel drops it when our process ends, however it ends.
@@ -14,7 +14,7 @@ const helpers: readonly (readonly [string, ...string[]])[] = [
  * @returns undefined when another process holds it.
  * @throws StartError with one line when locking is impossible.
  */
-export function lockDirectory(file: string): (() => void) | undefined {
+export function lockFile(file: string): (() => void) | undefined {
   const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   for (const [program, ...args] of helpers) {
     const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'ignore', 'ignore', descriptor] });
