@@ -28,6 +28,17 @@ export class InstallationRepository {
     });
   }
 
+  /** File names of the archives that were kept last. */
+  public async newestArchives(manager: EntityManager, most: number): Promise<string[]> {
+    const rows = await query<{ archive: string }>(
+      manager,
+      `SELECT image_archive AS archive FROM builds
+       WHERE image_archive IS NOT NULL AND deleted_at IS NULL ORDER BY completed_at DESC LIMIT $1`,
+      [most],
+    );
+    return rows.map(({ archive }) => archive);
+  }
+
   public async registerStore(manager: EntityManager): Promise<void> {
     await query(manager, 'UPDATE installation SET store_registered_at = now() WHERE store_registered_at IS NULL');
   }

@@ -1,4 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { EntityManager } from 'typeorm';
@@ -10,6 +11,8 @@ import { type Installation, InstallationRepository } from './installation.reposi
 
 const markerName = '.image-factory-store';
 const longestMarker = 100;
+/** Enough to tell an installation's directory by: single ones may have been lost. */
+const fewArchives = 20;
 
 /**
  * Checks at the start that ARTIFACT_DIR is the one directory in which this installation keeps its archives: a file in it
@@ -75,6 +78,12 @@ export class StoreMarker implements OnModuleInit {
       if (!this.isWorker) {
         this.writable = false;
         return;
+      }
+      const known = await this.installations.newestArchives(manager, fewArchives);
+      if (known.length > 0 && !known.some((archive) => existsSync(path.join(this.directory, archive)))) {
+        throw this.error(
+          `has none of the images that this installation kept last: mount their directory there or, if they are gone for good, run: echo ${id} > ${quoted(marker)}`,
+        );
       }
       await this.mark(marker, id);
     }

@@ -4,6 +4,7 @@ import { Cluster } from '../support/cluster';
 import { Tenant } from '../support/tenant';
 import { ChaosDatabase } from './chaos-database';
 import { Client, type ClientPlace } from './client';
+import { Deeds } from './deeds';
 import { FinalJudge } from './final-judge';
 import { Findings } from './findings';
 import { explain } from './explanation';
@@ -25,11 +26,15 @@ const leaseSeconds = 6;
 const tenantSizes = [4, 2, 1];
 const projectsOfTenant = 2;
 const progressMs = 5_000;
+const leastKillsPerMinute = 5;
+/** The share of the builds that end: some are cancelled, some fail as they shall, and some lose their worker. */
+const leastSuccess = 0.2;
 
 /** One run: an installation, its clients, what is done to it, and the judgement. */
 export class Chaos {
   private readonly journal = new Journal();
   private readonly findings = new Findings();
+  private readonly deeds = new Deeds();
   private readonly ledger = new Ledger();
   private readonly repository = new BuildRepository();
   private readonly random: Randomness;
@@ -79,13 +84,13 @@ export class Chaos {
     const places = [...this.cluster.apis, ...this.cluster.workers];
     this.victims = places.map((replica, index) => {
       const number = replica.role === 'api' ? index : index - 2;
-      return new Victim(`${replica.role}-${number}`, replica, this.findings, this.journal);
+      return new Victim(`${replica.role}-${number}`, replica, this.findings, this.deeds, this.journal);
     });
     return this.cluster;
   }
 
   private async torment(cluster: Cluster, interrupted: AbortSignal): Promise<void> {
-    const { findings, ledger, random, journal } = this;
+    const { findings, deeds, ledger, random, journal } = this;
     const database = this.started();
     const over = new AbortController();
     for (const end of [interrupted, findings.signal]) {
@@ -96,9 +101,9 @@ export class Chaos {
     const enough = limitedSignal(this.options.minutes * 60_000, over.signal);
     // Each client and each event listens to them.
     setMaxListeners(0, over.signal, enough.signal);
-    const mayhem = new Mayhem(this.victims, database, leaseSeconds, random.fork(), findings, journal);
+    const mayhem = new Mayhem(this.victims, database, leaseSeconds, random.fork(), findings, deeds, journal);
     const report = new Report(this.options, ledger, mayhem, findings);
-    const judge = new Judge(database, findings, over.signal);
+    const judge = new Judge(database, findings, deeds, over.signal);
     const clients = (await this.places(cluster)).map(
       (place) => new Client(place, ledger, judge, findings, journal, random.fork(), over.signal),
     );
@@ -109,7 +114,7 @@ export class Chaos {
     sightings.start();
     try {
       await Promise.all([mayhem.run(enough.signal), ...clients.map((client) => client.run(enough.signal))]);
-      if (!over.signal.aborted) await this.settle(cluster, database);
+      if (!over.signal.aborted) await this.settle(cluster, database, mayhem);
     } finally {
       enough.release();
       clearInterval(telling);
@@ -122,10 +127,23 @@ export class Chaos {
   }
 
   /** Everything has stopped happening: what is not right now will never be. */
-  private async settle(cluster: Cluster, database: ChaosDatabase): Promise<void> {
+  private async settle(cluster: Cluster, database: ChaosDatabase, mayhem: Mayhem): Promise<void> {
     this.say('The chaos is over; all that was acknowledged is compared with what is there …');
     await new FinalJudge(database, this.ledger, this.findings, cluster.artifactDir).judge();
     await new Orphans(cluster, database, this.markPrefix).judge(this.findings);
+    this.judgeRun(mayhem);
+  }
+
+  /** A run in which little was killed, or in which nothing succeeded, has shown nothing. */
+  private judgeRun({ kills }: Mayhem): void {
+    const [killed, least] = [kills.api + kills.worker, Math.floor(this.options.minutes * leastKillsPerMinute)];
+    if (killed < least)
+      this.findings.add('wrong', `only ${killed} kills in place of ${least}: is this machine too busy?`);
+    const ended = this.ledger.countWhere(({ sealed }) => sealed !== null);
+    const succeeded = this.ledger.countWhere(({ sealed }) => sealed?.status === 'success');
+    if (succeeded < ended * leastSuccess) {
+      this.findings.add('wrong', `only ${succeeded} of ${ended} builds succeeded, although most could have`);
+    }
   }
 
   /** Tenants of different sizes, and where each of their clients works. */

@@ -3,6 +3,7 @@ import type { LogEntry } from '../../src/build-logs/log-entry';
 import type { LogMessage } from '../e2e/build-logs/log-client';
 import type { ResumingFollower } from '../support/resuming-follower';
 import type { ChaosDatabase } from './chaos-database';
+import type { Deeds } from './deeds';
 import type { FindingKind, Findings } from './findings';
 import type { LedgerEntry } from './ledger';
 import { checkPrinted, isComplete } from './printed-lines';
@@ -11,14 +12,12 @@ import { readBuild, type StoredBuild, StoredLog } from './stored-log';
 /** How long an ended build may take to have a closed log: its processes get 10 s to end, a lost lease some more. */
 const closingMs = 60_000;
 
-/** With what a build may fail because of what was done to its worker. */
-const explained = ['worker lost', 'worker shut down'];
-
 /** Holds what is stored of a build against what its client was told, what its follower saw and what its step printed. */
 export class Judge {
   public constructor(
     private readonly database: ChaosDatabase,
     private readonly findings: Findings,
+    private readonly deeds: Deeds,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -78,7 +77,7 @@ export class Judge {
         break;
       case 'failed':
         if (last !== `Build failed: ${message ?? ''}`) this.add('lost', `the last line of its log is "${last}"`, entry);
-        if (!explained.includes(message ?? '') && !this.failedAsMeant(entry, build)) {
+        if (!this.deeds.explain(message ?? '', build) && !this.failedAsMeant(entry, build)) {
           this.add('wrong', `it failed: ${message ?? 'without a message'}`, entry);
         }
         break;

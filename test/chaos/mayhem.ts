@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosDatabase } from './chaos-database';
+import type { Deeds } from './deeds';
 import type { Findings } from './findings';
 import type { Journal } from './journal';
 import type { Randomness } from './randomness';
@@ -31,6 +32,7 @@ export class Mayhem {
     private readonly leaseSeconds: number,
     private readonly random: Randomness,
     private readonly findings: Findings,
+    private readonly deeds: Deeds,
     private readonly journal: Journal,
   ) {}
 
@@ -103,8 +105,10 @@ export class Mayhem {
   private torment(random: Randomness): Promise<void> | null {
     if (this.isDatabaseBusy) return null;
     this.isDatabaseBusy = true;
+    const done = this.deeds.begin('database', null);
     const act = random.chance(0.6) || this.restarts === 0 ? this.restart() : this.freeze(random.between(500, 5_000));
     return act.finally(() => {
+      done();
       this.isDatabaseBusy = false;
     });
   }

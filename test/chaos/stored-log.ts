@@ -14,7 +14,9 @@ export interface StoredBuild {
   readonly status: string;
   readonly error_message: string | null;
   readonly lease_token: string | null;
+  readonly worker_id: string | null;
   readonly claimed_at: Date | null;
+  readonly completed_at: Date | null;
   readonly deleted_at: Date | null;
   readonly image_archive: string | null;
   readonly total_lines: number;
@@ -24,7 +26,7 @@ export interface StoredBuild {
 
 export async function readBuild(database: ChaosDatabase, id: string): Promise<StoredBuild | undefined> {
   const [row] = await database.sql<StoredBuild>(
-    `SELECT status, error_message, lease_token, claimed_at, b.deleted_at, image_archive, total_lines, closed_at, outcome
+    `SELECT status, error_message, lease_token, worker_id, claimed_at, completed_at, b.deleted_at, image_archive, total_lines, closed_at, outcome
      FROM builds b JOIN build_logs l ON l.build_id = b.id WHERE b.id = $1`,
     [id],
   );

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Replica } from '../support/cluster';
+import type { Deeds } from './deeds';
 import type { Findings } from './findings';
 import type { Journal } from './journal';
 
@@ -18,6 +19,7 @@ export class Victim {
     public readonly name: string,
     private readonly replica: Replica,
     private readonly findings: Findings,
+    private readonly deeds: Deeds,
     private readonly journal: Journal,
   ) {
     this.watch();
@@ -29,7 +31,7 @@ export class Victim {
 
   /** kill -9, and after a while the next process. */
   public async kill(downMs: number): Promise<void> {
-    await this.during('kill -9', async () => {
+    await this.during('kill', 'kill -9', async () => {
       this.isExpectedToEnd = true;
       await this.replica.kill();
       await sleep(downMs);
@@ -39,7 +41,7 @@ export class Victim {
 
   /** SIGTERM, and the next process once this one has shut down. */
   public async replace(): Promise<void> {
-    await this.during('SIGTERM', async () => {
+    await this.during('replace', 'SIGTERM', async () => {
       this.isExpectedToEnd = true;
       const ending = await this.replica.end('SIGTERM');
       if (ending !== 0) this.findings.add('wrong', `${this.name} ended by SIGTERM with ${ending} instead of 0`);
@@ -49,7 +51,7 @@ export class Victim {
 
   /** Stops the process where it is, and lets it go on after a while as if nothing had been. */
   public async pause(pausedMs: number): Promise<void> {
-    await this.during(`SIGSTOP for ${Math.round(pausedMs)} ms`, async () => {
+    await this.during('pause', `SIGSTOP for ${Math.round(pausedMs)} ms`, async () => {
       const { pid } = this.replica.service;
       process.kill(pid, 'SIGSTOP');
       await sleep(pausedMs);
@@ -67,14 +69,16 @@ export class Victim {
     this.isRetired = true;
   }
 
-  private async during(what: string, act: () => Promise<void>): Promise<void> {
+  private async during(kind: 'kill' | 'replace' | 'pause', what: string, act: () => Promise<void>): Promise<void> {
     this.isBusy = true;
+    const done = this.deeds.begin(kind, this.replica.service.pid);
     this.journal.note(`${this.name} (process ${this.replica.service.pid}): ${what}`);
     try {
       await act();
     } catch (error) {
       this.findings.add('stuck', `${this.name} after ${what}: ${String(error)}`);
     } finally {
+      done();
       this.isBusy = false;
     }
   }

@@ -38,6 +38,7 @@ describe('a minute of chaos', () => {
     expect(told('kills of an API') + told('kills of a worker')).toBeGreaterThanOrEqual(5);
     expect(told('database restarts')).toBeGreaterThanOrEqual(1);
     expect(told('builds ended')).toBeGreaterThanOrEqual(10);
+    expect(told('builds succeeded')).toBeGreaterThanOrEqual(3);
     expect(told('lines followed')).toBeGreaterThan(0);
   });
 });

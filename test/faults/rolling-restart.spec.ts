@@ -98,9 +98,9 @@ describe('after a rolling restart of every process under load', () => {
     expect(breaks).toContain(1001);
   });
 
-  it('answered no client anything but a success or a 503', () => {
+  it('answered no client anything but a success: what it did not take was a connection', () => {
     const statuses = new Set(callers.flatMap((caller) => [...caller.statuses]));
-    expect([...statuses].filter((status) => ![200, 201, 503].includes(status))).toEqual([]);
+    expect([...statuses].filter((status) => ![200, 201].includes(status))).toEqual([]);
   });
 
   it('let every process exit with 0, and left none of theirs', () => {

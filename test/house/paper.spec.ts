@@ -127,7 +127,7 @@ describe('the project', () => {
 
 describe.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'])('%s', (file) => {
   it('names only commands that exist', () => {
-    const commands = [...read(file).matchAll(/\bnpm (?:run ([\w:]+)|(start|test)\b)/g)].map(
+    const commands = [...read(file).matchAll(/\bnpm (?:run ([\w:-]+)|(start|test)\b)/g)].map(
       ([, named, short]) => named ?? short,
     );
     expect(commands.filter((command) => command !== undefined && !(command in packageFile.scripts))).toEqual([]);

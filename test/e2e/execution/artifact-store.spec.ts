@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
@@ -24,6 +25,17 @@ afterAll(async () => {
   await other.stop();
   rmSync(root, { recursive: true });
 });
+
+/** Asks the other installation's database. */
+async function sql(statement: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: other.url });
+  await client.connect();
+  try {
+    return (await client.query<object>(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}
 
 /** Starts a process and ends it; null when it started, else what it said last. */
 async function start(
@@ -80,11 +92,27 @@ it('is recorded by the next start when the first one died between marking and re
   expect(await start(interrupted, { ROLES: 'api', databaseUrl: other.url })).toBeNull();
   expect(existsSync(path.join(interrupted, '.image-factory-store'))).toBe(false);
   expect(await start(interrupted, { databaseUrl: other.url })).toBeNull();
-  const client = new Client({ connectionString: other.url });
-  await client.connect();
-  await client.query('UPDATE installation SET store_registered_at = NULL');
+  await sql('UPDATE installation SET store_registered_at = NULL');
   expect(await start(interrupted, { databaseUrl: other.url })).toBeNull();
-  const { rows } = await client.query('SELECT FROM installation WHERE store_registered_at IS NOT NULL');
-  await client.end();
+  const rows = await sql('SELECT FROM installation WHERE store_registered_at IS NOT NULL');
   expect(rows).toHaveLength(1);
+});
+
+it('is not marked where none of the images is that were kept before there was a mark', async () => {
+  const id = randomUUID();
+  const [wrong, right] = [path.join(root, 'wrong'), path.join(root, 'right')];
+  mkdirSync(right);
+  writeFileSync(path.join(right, `${id}.tar`), '');
+  await sql(`
+    INSERT INTO tenants (id, name) VALUES ('${id}', 'one');
+    INSERT INTO projects (id, tenant_id, name, repository_url, default_branch)
+      VALUES ('${id}', '${id}', 'one', 'https://git.example.com/a', 'main');
+    INSERT INTO builds (id, tenant_id, project_id, git_branch, status, completed_at, image_archive)
+      VALUES ('${id}', '${id}', '${id}', 'main', 'success', now(), '${id}.tar');
+    UPDATE installation SET store_registered_at = NULL`);
+  expect(await start(wrong, { databaseUrl: other.url })).toContain(
+    'has none of the images that this installation kept last: mount their directory there',
+  );
+  expect(existsSync(path.join(wrong, '.image-factory-store'))).toBe(false);
+  expect(await start(right, { databaseUrl: other.url })).toBeNull();
 });
