@@ -25,6 +25,7 @@ export class StoreMarker implements OnModuleInit {
   private readonly isWorker: boolean;
   private id: string | null = null;
   private writable = false;
+  private wasMarked = false;
 
   public constructor(
     @Inject(ENV) env: Env,
@@ -32,11 +33,6 @@ export class StoreMarker implements OnModuleInit {
   ) {
     this.directory = env.ARTIFACT_DIR;
     this.isWorker = env.ROLES.includes('worker');
-  }
-
-  /** Whether this process may write there: workers may, and a process of the role `api` alone may or may not. */
-  public get isWritable(): boolean {
-    return this.writable;
   }
 
   /** @throws StartError with what the operator has to put right */
@@ -55,9 +51,17 @@ export class StoreMarker implements OnModuleInit {
     });
   }
 
-  /** Whether the mark is still there: a file system may have been unmounted since. */
-  public async isInPlace(): Promise<boolean> {
-    return this.id !== null && (await this.marked()) === this.id;
+  /**
+   * Whether this process may remove files there. One of the role `api` alone may not be able to, or may be there before a
+   * worker has marked the directory.
+   * @throws Error when the mark is gone: a file system may have been unmounted since
+   */
+  public async mayRemove(): Promise<boolean> {
+    if (!this.writable) return false;
+    const isMarked = this.id !== null && (await this.marked()) === this.id;
+    if (!isMarked && this.wasMarked) throw new Error('the mark of this installation is gone from ARTIFACT_DIR');
+    this.wasMarked = isMarked;
+    return isMarked;
   }
 
   private async claim({ id, hasStore }: Installation, manager: EntityManager): Promise<void> {
@@ -75,10 +79,7 @@ export class StoreMarker implements OnModuleInit {
         );
       }
       // Workers write the archives, so they know the directory; an API may be there before its volume is.
-      if (!this.isWorker) {
-        this.writable = false;
-        return;
-      }
+      if (!this.isWorker) return;
       const known = await this.installations.newestArchives(manager, fewArchives);
       if (known.length > 0 && !known.some((archive) => existsSync(path.join(this.directory, archive)))) {
         throw this.error(
@@ -87,6 +88,7 @@ export class StoreMarker implements OnModuleInit {
       }
       await this.mark(marker, id);
     }
+    this.wasMarked = true;
     await this.installations.registerStore(manager);
   }
 

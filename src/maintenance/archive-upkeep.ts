@@ -47,8 +47,7 @@ export class ArchiveUpkeep {
 
   /** Removes the files of archives, one whatever becomes of the others. A process that may not write in the store leaves them to the workers as orphans. */
   public async remove(names: readonly string[]): Promise<void> {
-    if (!this.marker.isWritable || names.length === 0) return;
-    await this.requireMark();
+    if (names.length === 0 || !(await this.marker.mayRemove())) return;
     const results = await Promise.allSettled(names.map((name) => this.artifacts.remove(name)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
@@ -59,7 +58,7 @@ export class ArchiveUpkeep {
    * @returns true when there are more names to look at
    */
   public async removeOrphans(): Promise<boolean> {
-    if (!this.marker.isWritable) return false;
+    if (!(await this.marker.mayRemove())) return false;
     const { names, isLast } = await this.nextNames();
     if (names.length > 0) {
       await asOnlyJanitor(this.dataSource, async (manager) => this.remove(await this.orphansOf(manager, names)));
@@ -104,10 +103,5 @@ export class ArchiveUpkeep {
     const { listing } = this;
     this.listing = undefined;
     await listing?.close();
-  }
-
-  /** Only in our own directory: another's archives would all be orphans to us. */
-  private async requireMark(): Promise<void> {
-    if (!(await this.marker.isInPlace())) throw new Error('the mark of this installation is gone from ARTIFACT_DIR');
   }
 }

@@ -21,9 +21,16 @@ beforeAll(async () => {
   api = await Api.start({ ARCHIVE_RETENTION_DAYS: '30', LOG_RETENTION_DAYS: '7' });
   world = await World.make(api);
   store = api.app.get<Env>(ENV).ARTIFACT_DIR;
+  await mark();
 });
 
 afterAll(() => api.stop());
+
+/** Marks the store as the first worker of this installation does. */
+async function mark(): Promise<void> {
+  const [installation] = await api.sql<{ id: string }>('SELECT id FROM installation');
+  await writeFile(at('.image-factory-store'), `${installation?.id ?? ''}\n`);
+}
 
 const work = (): Promise<void> => api.app.get(Janitor, { strict: false }).work();
 /** Rounds until something is done: what held the lock may be ending yet. */
@@ -131,12 +138,11 @@ describe('orphans in the artifact store', () => {
 
   it('are left alone while the mark of the installation is not in the directory', async () => {
     const orphan = `${randomUUID()}.tar`;
-    const id = (await api.sql<{ id: string }>('SELECT id FROM installation'))[0]?.id ?? '';
     await writeFile(at('.image-factory-store'), `${randomUUID()}\n`);
     await writeFile(at(orphan), 'x');
     await work();
     expect(existsSync(at(orphan))).toBe(true);
-    await writeFile(at('.image-factory-store'), `${id}\n`);
+    await mark();
     await work();
     expect(existsSync(at(orphan))).toBe(false);
   });
