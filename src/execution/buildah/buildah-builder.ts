@@ -5,6 +5,7 @@ import { probeBuildah } from './buildah-probe';
 import type { Cage } from '../cage/cage';
 import { ask } from '../cage/cage-identity';
 import { findInCheckout } from './checkout-file';
+import { cacheDirectory, checkPolicy, isCorrected, type PlannedMounts } from './dockerfile-policy';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
@@ -91,7 +92,11 @@ export class BuildahBuilder implements ImageBuilder {
     const { checkoutDir } = build;
     const context = await findInCheckout(checkoutDir, build.contextPath, 'Context', 'directory');
     const dockerfile = await findInCheckout(checkoutDir, build.dockerfilePath, 'Dockerfile', 'file');
-    const plan = await this.plan(build, dockerfile, traits);
+    const text = await readDockerfile(dockerfile, build.dockerfilePath);
+    const name = `Dockerfile "${build.dockerfilePath}"`;
+    const mounts = checkPolicy({ name, text, version: traits.version });
+    await checkSources(build, mounts);
+    const plan = planFor(build, text, traits);
     const target = build.imageRepository === null ? null : targetOf(build.imageRepository, build.tag);
     output.stepsTotal(plan.stepCount + 1);
 
@@ -112,8 +117,12 @@ export class BuildahBuilder implements ImageBuilder {
     try {
       await this.storages.touch(build.projectId);
       const job: Job = { build, place, plan, dockerfile, context, traits, output, signal };
-      for (const base of plan.baseImages) await this.pull(job, base);
-      const imageId = await this.run(job);
+      const caches = [...mounts.caches];
+      for (const base of plan.baseImages) {
+        await this.pull(job, base);
+        caches.push(...(await this.checkTriggers(job, base)));
+      }
+      const imageId = await this.run(job, cacheDirectory(caches, traits.version));
       output.stepsDone(plan.stepCount);
       const image = await withinLimit(build.publishLimit, signal, (limited) =>
         this.publish({ ...job, signal: limited }, imageId, target),
@@ -192,19 +201,6 @@ export class BuildahBuilder implements ImageBuilder {
     }
   }
 
-  private async plan(build: ImageBuild, dockerfile: string, { version }: BuildahTraits): Promise<DockerfilePlan> {
-    const name = build.dockerfilePath;
-    const text = await readPlainFile(dockerfile, largestDockerfile);
-    if (text === null) throw new BuildFailure(`Dockerfile "${name}" exceeds ${largestDockerfile / 1024} KiB`);
-    const [major = 0, minor = 0] = version;
-    return planDockerfile({
-      name,
-      text,
-      buildArgs: build.buildArgs,
-      hereDocuments: major > 1 || minor >= 33,
-    });
-  }
-
   private async pull({ build, place, output, signal }: Job, { name, image, platform }: BaseImage): Promise<void> {
     await output.line('INFO', `Pulling base image ${image.qualified}`, 'pull');
     await new RegistryClient(place, output, signal).run({
@@ -219,15 +215,43 @@ export class BuildahBuilder implements ImageBuilder {
     });
   }
 
-  /** Runs the Dockerfile. @returns the id of the image in the project's storage. */
-  private async run({ build, place, plan, dockerfile, context, traits, output, signal }: Job): Promise<string> {
-    const engineOutput = new EngineOutput(plan, output);
-    const idFile = place.outFile('image-id');
-    const buildArgs = Object.entries(build.buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
+  /** What a base image adds to the Dockerfile by ONBUILD is held to the same policy. @returns the caches of it */
+  private async checkTriggers({ build, place, traits, signal }: Job, { image }: BaseImage): Promise<readonly string[]> {
+    if (isCorrected(traits.version)) return [];
+    const lines: string[] = [];
     const { exitCode } = await place.buildah(
       'own',
       [
-        ...['build', '--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
+        'inspect',
+        '--type',
+        'image',
+        '--format',
+        '{{range .Docker.Config.OnBuild}}{{println .}}{{end}}',
+        image.qualified,
+      ],
+      { onLine: ({ text }) => void lines.push(text), signal },
+    );
+    signal.throwIfAborted();
+    if (exitCode !== 0)
+      throw new BuildFailure(`base image "${image.qualified}" cannot be inspected: ${lines.join(' ')}`);
+    const name = `What base image "${image.qualified}" adds by ONBUILD,`;
+    const mounts = checkPolicy({ name, text: lines.join('\n'), version: traits.version });
+    await checkSources(build, mounts);
+    return mounts.caches;
+  }
+
+  /** Runs the Dockerfile. @returns the id of the image in the project's storage. */
+  private async run(
+    { build, place, plan, dockerfile, context, traits, output, signal }: Job,
+    caches: string,
+  ): Promise<string> {
+    const engineOutput = new EngineOutput(plan, output);
+    const idFile = place.outFile('image-id');
+    const buildArgs = Object.entries(build.buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
+    const { exitCode } = await place.build(
+      caches,
+      [
+        ...['--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
         ...[...traits.isolation, ...buildArgs, '--iidfile', place.inside(idFile)],
         ...['--file', place.inside(dockerfile), place.inside(context)],
       ],
@@ -271,6 +295,24 @@ export class BuildahBuilder implements ImageBuilder {
     const digest = await readSha256(digestFile);
     await output.line('INFO', `Image digest ${digest}`, 'publish');
     return { digest, reference: `${build.imageRepository ?? ''}@${digest}` };
+  }
+}
+
+async function readDockerfile(file: string, name: string): Promise<string> {
+  const text = await readPlainFile(file, largestDockerfile);
+  if (text === null) throw new BuildFailure(`Dockerfile "${name}" exceeds ${largestDockerfile / 1024} KiB`);
+  return text;
+}
+
+function planFor({ dockerfilePath: name, buildArgs }: ImageBuild, text: string, traits: BuildahTraits): DockerfilePlan {
+  const [major = 0, minor = 0] = traits.version;
+  return planDockerfile({ name, text, buildArgs, hereDocuments: major > 1 || minor >= 33 });
+}
+
+/** The engine would follow a link in the context to wherever it leads. */
+async function checkSources({ checkoutDir, contextPath }: ImageBuild, { sources }: PlannedMounts): Promise<void> {
+  for (const { line, source } of sources) {
+    await findInCheckout(checkoutDir, path.join(contextPath, source), `Source of the mount in line ${line},`, 'either');
   }
 }
 

@@ -48,6 +48,11 @@ const adoptContainers = `(
 
 type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
 
+/** Buildah keeps caches where it keeps what is temporary; by the user's id in newer releases. */
+const linkCaches = `
+  for name in buildah-cache "buildah-cache-$(id -u)"; do ln -sfn "$CACHES" "$TMPDIR/$name"; done
+`;
+
 /**
  * Where the buildah of one build works: a storage and a scratch directory, and nothing else of the host's configuration.
  *
@@ -103,6 +108,15 @@ export class BuildahPlace {
   /** A file that buildah writes for us. */
   public outFile(name: string): string {
     return path.join(this.dirs.scratchDir, 'out', name);
+  }
+
+  /** Builds with the caches in this directory of the storage, which the next build with it finds again. */
+  public async build(caches: string, args: readonly string[], { onLine, signal }: EngineRun): Promise<RunResult> {
+    const directory = path.join(this.dirs.storageDir, 'caches', caches);
+    await this.cage.makeDir(path.dirname(directory));
+    await this.cage.makeDir(directory);
+    const env = { CACHES: this.inside(directory) };
+    return this.locked(['-s'], 'own', ['build', ...args], { onLine, signal }, { before: linkCaches, env });
   }
 
   /** Runs a command of buildah; its stderr arrives on stdout, in true order. */

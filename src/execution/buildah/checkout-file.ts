@@ -12,7 +12,7 @@ export async function findInCheckout(
   checkoutDir: string,
   relative: string,
   what: string,
-  kind: 'file' | 'directory',
+  kind: 'file' | 'directory' | 'either',
 ): Promise<string> {
   const wanted = path.resolve(checkoutDir, relative);
   if (!isWithin(path.resolve(checkoutDir), wanted))
@@ -26,6 +26,6 @@ export async function findInCheckout(
   }
   if (!isWithin(root, found)) throw new BuildFailure(`${what} "${relative}" leaves the repository by a symbolic link`);
   const entry = await stat(found);
-  if (kind === 'file' ? entry.isFile() : entry.isDirectory()) return found;
-  throw new BuildFailure(`${what} "${relative}" is not a ${kind}`);
+  if ((kind !== 'directory' && entry.isFile()) || (kind !== 'file' && entry.isDirectory())) return found;
+  throw new BuildFailure(`${what} "${relative}" is not a ${kind === 'either' ? 'file or directory' : kind}`);
 }
