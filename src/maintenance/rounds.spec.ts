@@ -68,3 +68,12 @@ it('ends after the part that is under way when it is stopped, and says nothing o
   await sleep(10);
   expect([done, told]).toEqual([[], []]);
 });
+
+it('is left after 5 s by a shutdown when a part does not come back, as on a file system that does not answer', async () => {
+  const hung: Chore = { complaint: 'hung', part: () => new Promise(() => undefined) };
+  const all = rounds(hung);
+  void all.go();
+  const begun = performance.now();
+  await all.stop();
+  expect(performance.now() - begun).toBeLessThan(10_000);
+}, 20_000);
