@@ -1,9 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import { ApiError } from '../http/api-error';
 import { Authenticator } from './authenticator';
 import type { Identity } from './identity';
+import { RequestLimits } from './request-limits';
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -25,15 +26,19 @@ export class AccessGuard implements CanActivate {
   public constructor(
     private readonly reflector: Reflector,
     private readonly authenticator: Authenticator,
+    private readonly limits: RequestLimits,
   ) {}
 
   public async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.reflector.getAllAndOverride(Access, [context.getHandler(), context.getClass()]) as
       'public' | 'authenticated' | { readonly permission: string } | undefined;
     if (access === 'public') return true;
-    const request = context.switchToHttp().getRequest<Request>();
-    const credential = this.authenticator.credentialOf(request.headers.authorization);
-    const identity = await this.authenticator.identify(credential);
+    const http = context.switchToHttp();
+    const request = http.getRequest<Request>();
+    const { identity, headers } = await this.limits.enter(request, async () =>
+      this.authenticator.identify(this.authenticator.credentialOf(request.headers.authorization)),
+    );
+    http.getResponse<Response>().set(headers);
     request.identity = identity;
     if (access === 'authenticated') return true;
     if (access === undefined || !identity.permissions.has(access.permission)) throw forbidden();

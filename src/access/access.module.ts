@@ -5,6 +5,7 @@ import { ENV, type Env } from '../config/env';
 import { AccessGuard } from './access.guard';
 import { Authenticator } from './authenticator';
 import { OwnTokens } from './own-tokens';
+import { RequestLimits } from './request-limits';
 import { loadSigningKey } from './signing-key';
 
 @Global()
@@ -15,7 +16,7 @@ import { loadSigningKey } from './signing-key';
       useFactory: async (env: Env) => ({ secret: await loadSigningKey(env) }),
     }),
   ],
-  providers: [OwnTokens, Authenticator, { provide: APP_GUARD, useClass: AccessGuard }],
-  exports: [Authenticator, JwtModule],
+  providers: [OwnTokens, Authenticator, RequestLimits, { provide: APP_GUARD, useClass: AccessGuard }],
+  exports: [Authenticator, RequestLimits, JwtModule],
 })
 export class AccessModule {}

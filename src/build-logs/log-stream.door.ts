@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { forbidden } from '../access/access.guard';
 import { Authenticator } from '../access/authenticator';
 import type { Identity } from '../access/identity';
+import { RequestLimits } from '../access/request-limits';
 import { ENV, type Env } from '../config/env';
 import { ApiError } from '../http/api-error';
 import type { Admission, UpgradeDoor } from '../http/upgrade-door';
@@ -42,6 +43,7 @@ export class LogStreamDoor implements UpgradeDoor<Visitor, LogStreamAdmission> {
 
   public constructor(
     private readonly authenticator: Authenticator,
+    private readonly limits: RequestLimits,
     private readonly logs: BuildLogsService,
     @Inject(ENV) private readonly env: Pick<Env, 'ALLOWED_ORIGINS' | 'MAX_STREAMS_PER_TENANT'>,
   ) {}
@@ -53,8 +55,11 @@ export class LogStreamDoor implements UpgradeDoor<Visitor, LogStreamAdmission> {
 
   /** A token in the query string would end up in logs and histories, and is never looked at. */
   public async identify(request: IncomingMessage): Promise<Visitor> {
-    const credential = this.credentialOf(request);
-    const identity = await this.authenticator.identify(credential);
+    let credential = '';
+    const { identity } = await this.limits.enter(request, async () => {
+      credential = this.credentialOf(request);
+      return this.authenticator.identify(credential);
+    });
     const { origin, host } = request.headers;
     if (origin !== undefined && !this.isAllowed(origin, host)) {
       throw new ApiError(403, 'This origin may not open a log stream');

@@ -36,8 +36,14 @@ export function ErrorResponses(
   );
 }
 
+/** An answer of the document with its media type. */
+interface DocumentedError {
+  readonly description: string;
+  readonly content: Record<string, { readonly schema: { readonly $ref: string }; readonly example: object }>;
+}
+
 /** The same as a part of the document, for answers that many routes share. */
-export function documentedError(status: number): object {
+export function documentedError(status: number): DocumentedError {
   const description = describe(status);
   const example = exampleOf(status, usual[status]?.example ?? description);
   const schema = { $ref: '#/components/schemas/Error' };

@@ -37,8 +37,10 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
   const document = SwaggerModule.createDocument(app, config, { ignoreGlobalPrefix: true });
   for (const [path, item] of Object.entries(document.paths)) {
     if (isOutsidePrefix(path)) item.servers = [{ url: '/' }];
-    for (const operation of [item.post, item.put, item.patch, item.delete]) {
-      if (operation?.requestBody !== undefined) Object.assign(operation.responses, bodyRefusals);
+    for (const operation of [item.get, item.post, item.put, item.patch, item.delete]) {
+      if (operation === undefined) continue;
+      if (operation.requestBody !== undefined) Object.assign(operation.responses, bodyRefusals);
+      if (operation.security?.length !== 0) addLimits(operation);
     }
   }
   return document;
@@ -46,6 +48,28 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
 
 /** Every operation that takes a body can refuse it before it is read. */
 const bodyRefusals = { 413: documentedError(413), 415: documentedError(415) };
+
+type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
+
+/** Who needs a credential is told with each answer how far the limit of requests is. */
+function addLimits({ responses }: Operation): void {
+  responses[429] ??= documentedError(429);
+  for (const [status, response] of Object.entries(responses)) {
+    if (response === undefined || '$ref' in response) continue;
+    response.headers = {
+      ...response.headers,
+      ...limitHeaders,
+      ...(status === '429' ? { 'Retry-After': retryAfter } : {}),
+    };
+  }
+}
+
+const retryAfter = { description: 'Seconds until another request may be made', schema: { type: 'integer' } };
+const limitHeaders = {
+  'X-RateLimit-Limit': { description: 'Requests that may be made in a minute', schema: { type: 'integer' } },
+  'X-RateLimit-Remaining': { description: 'Requests that are left of them', schema: { type: 'integer' } },
+  'X-RateLimit-Reset': { description: 'Seconds until the minute is over', schema: { type: 'integer' } },
+};
 
 /** Probes ask for health without the prefix of the API. */
 export function isOutsidePrefix(path: string): boolean {

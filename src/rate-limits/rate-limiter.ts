@@ -10,7 +10,7 @@ const parts = 20;
 const units = 2 ** 31 - 1;
 
 /** A request waits no longer than this for its limit: it also has to wait for its own statements. */
-const patienceMs = 250;
+const patienceMs = 600;
 const pauseMs = 1_000;
 const tidyMs = 60_000;
 const batch = 1_000;

@@ -57,7 +57,6 @@ export async function drain({ builds, workers, slotsEach, limitMs, signal }: Dra
     WORKER_SLOTS: String(slotsEach),
     // The machine is full on purpose: a worker that gets no processor for a while has not died.
     LEASE_SECONDS: '60',
-    RATE_LIMIT_PER_MINUTE: '1000000',
   };
   try {
     const cluster = await Cluster.start({ apis: 1, workers, settings });

@@ -64,6 +64,8 @@ export class Service {
       JWT_SECRET: jwtSecret,
       BOOTSTRAP_ADMIN_EMAIL: platformAdmin.email,
       BOOTSTRAP_ADMIN_PASSWORD: platformAdmin.password,
+      // Only what is about the limit of requests shall meet it.
+      RATE_LIMIT_PER_MINUTE: '1000000',
       // However full the disk of this machine is, layers stay.
       CACHE_MAX_DISK_PERCENT: '100',
       ...(databaseUrl === undefined ? {} : sharing(databaseUrl)),

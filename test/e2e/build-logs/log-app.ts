@@ -20,6 +20,7 @@ import { parseEnv } from '../../../src/config/env';
 import { DatabaseModule } from '../../../src/database/database.module';
 import { EventsModule } from '../../../src/events/events.module';
 import { HttpModule } from '../../../src/http/http.module';
+import { RateLimitsModule } from '../../../src/rate-limits/rate-limits.module';
 import { trace } from '../../../src/http/trace.middleware';
 import { UpgradeAdapter } from '../../../src/http/upgrade.adapter';
 
@@ -43,7 +44,7 @@ export class LogApp {
     const testing = await Test.createTestingModule({
       imports: [
         ConfigModule.with(settings),
-        ...[EventsModule, DatabaseModule, HttpModule, AccessModule, ApiKeysModule, BuildLogsModule],
+        ...[EventsModule, DatabaseModule, HttpModule, RateLimitsModule, AccessModule, ApiKeysModule, BuildLogsModule],
       ],
     })
       .overrideProvider(LOG_STREAM_OPTIONS)

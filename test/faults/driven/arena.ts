@@ -17,7 +17,7 @@ export class Arena {
 
   public static async start(): Promise<Arena> {
     const database = await startTestPostgres();
-    const options = { databaseUrl: database.url, settings: { ROLES: 'api', RATE_LIMIT_PER_MINUTE: '1000000' } };
+    const options = { databaseUrl: database.url, settings: { ROLES: 'api' } };
     const first = await Service.start(options);
     const second = await Service.start(options);
     const tenant = await Tenant.make(first);
