@@ -100,7 +100,8 @@ describe('a full disk of the database', () => {
   });
 });
 
-describe('a full disk of the worker', () => {
+// An ordinary user sees a disk of his own only through /proc, where the engine cannot keep its storage.
+(process.geteuid?.() === 0 ? describe : describe.skip)('a full disk of the worker', () => {
   const repository = new BuildRepository();
   let disk: SmallDisk;
   let service: Service;

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import { processesWith } from '../../support/engine/processes';
 import { startTestPostgres } from '../../support/postgres';
+import { removeDataDir } from '../../support/remove-data-dir';
 import { endServices, postmasterPid, ServiceProcess } from '../../support/service-process';
 import { waitUntil } from '../../support/wait-until';
 
@@ -18,7 +19,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await endServices(dataDir);
-  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+  await removeDataDir(dataDir);
 });
 
 const jwt = { JWT_SECRET: 'x'.repeat(32) };
