@@ -17,6 +17,7 @@ import { HttpModule } from './http/http.module';
 import { MaintenanceModule } from './maintenance/maintenance.module';
 import { ProjectsModule } from './projects/projects.module';
 import { RateLimitsModule } from './rate-limits/rate-limits.module';
+import { SecretsModule } from './secrets/secrets.module';
 import { TenantsModule } from './tenants/tenants.module';
 import { UsersModule } from './users/users.module';
 
@@ -38,6 +39,7 @@ export class AppModule {
         ApiKeysModule,
         BuildLogsModule,
         ProjectsModule,
+        SecretsModule,
         BuildsModule,
         BuildStatusModule,
         ExecutionModule,

@@ -10,6 +10,9 @@ export const permissions = [
   'project:read',
   'project:update',
   'project:delete',
+  'secret:list',
+  'secret:update',
+  'secret:delete',
   'user:create',
   'user:list',
   'user:update',
@@ -27,13 +30,15 @@ export const roles = ['viewer', 'developer', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 const viewer: readonly Permission[] = ['build:list', 'build:read', 'project:list', 'project:read'];
-const developer: readonly Permission[] = [...viewer, 'build:create', 'build:cancel'];
+const developer: readonly Permission[] = [...viewer, 'build:create', 'build:cancel', 'secret:list'];
 const admin: readonly Permission[] = [
   ...developer,
   'build:delete',
   'project:create',
   'project:update',
   'project:delete',
+  'secret:update',
+  'secret:delete',
   'user:create',
   'user:list',
   'user:update',

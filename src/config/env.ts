@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { decodeKey } from './decode-key';
 
 const list = (value: string): string[] =>
   value
@@ -38,6 +39,15 @@ const isAddressOrNetwork = (value: string): boolean => {
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
   return most > 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most));
 };
+
+/** Keys of 256 bits. */
+const keys = commaList.transform((values, context) => {
+  const decoded = values.map(decodeKey);
+  if (decoded.includes(null)) {
+    context.addIssue({ code: 'custom', message: 'must list keys of 32 bytes, each as base64 or as 64 hex digits' });
+  }
+  return decoded.filter((key) => key !== null);
+});
 
 const roles = commaList.superRefine((values, context) => {
   if (values.length === 0 || values.some((value) => value !== 'api' && value !== 'worker')) {
@@ -106,6 +116,7 @@ const schema = z
     RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000_000).default(600),
     REGISTRY_AUTH_FILE: absolutePath.optional(),
     REGISTRY_INSECURE: commaList.default([]),
+    SECRETS_KEY: keys.default([]),
     MAX_STREAMS_PER_TENANT: wholeNumber(1, 1_000_000).default(1_000),
     LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   })

@@ -7,6 +7,7 @@ import { RateLimits1795485600000 } from '../../migrations/1795485600000-rate-lim
 import { KnownClients1795486000000 } from '../../migrations/1795486000000-known-clients';
 import { ApiKeys1795490000000 } from '../../migrations/1795490000000-api-keys';
 import { CountByStatement1795492000000 } from '../../migrations/1795492000000-count-by-statement';
+import { ProjectSecrets1795495000000 } from '../../migrations/1795495000000-project-secrets';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   KnownClients1795486000000,
   ApiKeys1795490000000,
   CountByStatement1795492000000,
+  ProjectSecrets1795495000000,
 ];

@@ -16,9 +16,10 @@ export const neighbours: Readonly<Record<string, readonly string[]>> = {
   'api-keys': ['tenants'],
   'build-logs': ['access'],
   projects: ['build-logs'],
+  secrets: ['projects'],
   builds: ['projects'],
   'build-status': ['builds'],
-  execution: ['build-status'],
+  execution: ['build-status', 'secrets'],
   maintenance: ['execution'],
   health: ['auth', 'maintenance'],
 };

@@ -47,7 +47,8 @@ export class DocumentClient {
     operation: Operation,
     { id = randomUUID(), query = '', body = goodBody(operation), headers }: RequestParts = {},
   ): Promise<Answer> {
-    return this.caller.send(operation.method, operation.path.replace('{id}', id) + query, body, headers);
+    const path = operation.path.replace('{id}', id).replace('{name}', 'NAME');
+    return this.caller.send(operation.method, path + query, body, headers);
   }
 }
 

@@ -38,6 +38,9 @@ const needed: Readonly<Record<string, Permission | null>> = {
   getProject: 'project:read',
   updateProject: 'project:update',
   deleteProject: 'project:delete',
+  listSecrets: 'secret:list',
+  putSecret: 'secret:update',
+  deleteSecret: 'secret:delete',
   createUser: 'user:create',
   listUsers: 'user:list',
   updateUser: 'user:update',
@@ -88,13 +91,15 @@ describe('permissions', () => {
   });
 
   const viewer = ['build:list', 'build:read', 'project:list', 'project:read'];
-  const developer = [...viewer, 'build:create', 'build:cancel'];
+  const developer = [...viewer, 'build:create', 'build:cancel', 'secret:list'];
   const admin = [
     ...developer,
     'build:delete',
     'project:create',
     'project:update',
     'project:delete',
+    'secret:update',
+    'secret:delete',
     'user:create',
     'user:list',
     'user:update',
