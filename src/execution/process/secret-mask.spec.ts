@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { SecretMask } from './secret-mask';
 
@@ -56,6 +57,35 @@ describe('SecretMask', () => {
     expect(key.split('\n').map((line) => new SecretMask([key]).apply(line))).toEqual(['***', '***', 'AAAA', '***', '']);
   });
 
+  it('masks base64 that a tool has cut into lines', () => {
+    const long = 'The quick brown fox jumps over the lazy dog. '.repeat(4);
+    const wide = new SecretMask([long]);
+    for (const width of [76, 64]) {
+      const lines =
+        Buffer.from(long)
+          .toString('base64')
+          .match(new RegExp(`.{1,${width}}`, 'g')) ?? [];
+      expect(lines.map((line) => wide.apply(line))).toEqual(lines.map(() => '***'));
+    }
+  });
+
+  it('masks the whole of a long secret, and its base64 at every alignment', () => {
+    const long = Array.from({ length: 300 }, (_, index) => `part ${index} ä;`).join('');
+    const wide = new SecretMask([long]);
+    expect(wide.apply(`a ${long} b`)).toBe('a *** b');
+    for (const before of ['', 'x', 'xy']) {
+      const shown = wide.apply(Buffer.from(before + long).toString('base64'));
+      expect(shown).toMatch(/^.{0,3}\*\*\*.?=*$/);
+    }
+    expect(wide.apply(JSON.stringify({ long }))).toBe('{"long":"***"}');
+    expect(wide.apply(encodeURIComponent(long))).toBe('***');
+  });
+
+  it('masks what other masks do as well', () => {
+    const both = new SecretMask(['abcdefgh'], [mask, new SecretMask([])]);
+    expect(both.apply(`abcdefgh ${secret}`)).toBe('*** ***');
+  });
+
   it('takes secrets literally', () => {
     const literal = '^.*[a-z]+(x|y){2}\\d$-/';
     expect(new SecretMask([literal]).apply(`abcdefgh ${literal}`)).toBe('abcdefgh ***');
@@ -96,6 +126,22 @@ describe('SecretMask', () => {
     const shown = Array.from({ length: 1_000 }, () => repeated?.write('a'.repeat(100), false) ?? '').join('');
     expect(shown).toBe('***');
     expect(repeated?.write('b', false)).toBe('b');
+  });
+
+  it('takes no longer for many long secrets', () => {
+    const many = new SecretMask(Array.from({ length: 100 }, () => randomBytes(2_600).toString('latin1')));
+    const stream = many.stream();
+    const started = performance.now();
+    for (let count = 0; count < 20_000; count += 1) stream?.write(`line ${count} of an ordinary build, as usual`, true);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
+  it('takes no longer for secrets that begin alike', () => {
+    const alike = Array.from({ length: 15_000 }, (_, index) => `aaaaaaaa${index}`);
+    const many = new SecretMask([...alike, 'a'.repeat(200)]);
+    const started = performance.now();
+    for (let count = 0; count < 20; count += 1) many.apply('aaaaaaaaa-'.repeat(1_600));
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 
   it('takes time in proportion to the text', () => {

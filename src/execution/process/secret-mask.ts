@@ -1,7 +1,16 @@
+import { PrefixTable, shortestWord } from './prefix-table';
+
 /** Shorter secrets are not masked: they would blot out ordinary words. */
-export const shortestSecret = 8;
+export const shortestSecret = shortestWord;
 
 const masked = '***';
+
+/** In characters; two bytes are what a character of base64 may share with its neighbours. */
+const longestPart = 256;
+const partOverlap = 2;
+
+/** Of coreutils and BusyBox, and of OpenSSL. */
+const base64Widths = [76, 64];
 
 /** From inclusive, to exclusive. */
 type Span = [from: number, to: number];
@@ -27,11 +36,37 @@ function percentForms(secret: string): string[] {
   return [...upper, ...upper.map((form) => form.replace(/%../g, (code) => code.toLowerCase()))];
 }
 
+/**
+ * Long texts are looked for in parts that overlap by so much that no character between two of them shows, nor any of
+ * their base64: a line may be cut anywhere, and what is kept back of an unfinished one stays short.
+ */
+function partsOf(text: string): string[] {
+  const characters = Array.from(text);
+  if (characters.length <= longestPart) return [text];
+  const count = Math.ceil((characters.length - partOverlap) / (longestPart - partOverlap));
+  const first = Array.from({ length: count }, (_, index) => index * (longestPart - partOverlap));
+  // The last one is as long as the others, so that it is not too short to be masked.
+  return first.map((from) => {
+    const start = Math.min(from, characters.length - longestPart);
+    return characters.slice(start, start + longestPart).join('');
+  });
+}
+
+/** As tools print base64 that is too long for a line. */
+function wrappedForms(secret: string): string[] {
+  const encoded = Buffer.from(secret).toString('base64');
+  return base64Widths.flatMap((width) => encoded.match(new RegExp(`.{1,${width}}`, 'g')) ?? []);
+}
+
 /** A secret of several lines (a key) is printed line by line. */
 function formsOf(secret: string): string[] {
-  const lines = secret.split(/[\r\n]+/).filter((line) => line.length >= shortestSecret);
+  if (secret.length < shortestSecret) return [];
+  const lines = secret
+    .split(/[\r\n]+/)
+    .filter((line) => line.length >= shortestSecret)
+    .flatMap(partsOf);
   const texts = lines.flatMap((line) => [line, JSON.stringify(line).slice(1, -1), ...percentForms(line)]);
-  return secret.length < shortestSecret ? [] : [...texts, ...base64Forms(secret), ...lines.flatMap(base64Forms)];
+  return [...texts, ...wrappedForms(secret), ...partsOf(secret).flatMap(base64Forms), ...lines.flatMap(base64Forms)];
 }
 
 /**
@@ -44,41 +79,37 @@ function formsOf(secret: string): string[] {
  */
 export class SecretMask {
   private readonly forms: readonly string[];
-  private readonly pattern: RegExp | null;
-  private readonly longest: number;
+  private readonly table: PrefixTable;
 
-  /** Secrets of less than eight characters are ignored. */
-  public constructor(secrets: readonly string[]) {
-    const forms = new Set(secrets.flatMap(formsOf).filter((form) => form.length >= shortestSecret));
-    this.forms = [...forms].sort((a, b) => b.length - a.length);
-    this.longest = this.forms[0]?.length ?? 0;
-    const escaped = this.forms.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-    this.pattern = escaped.length === 0 ? null : new RegExp(escaped.join('|'), 'g');
+  /**
+   * Secrets of less than eight characters are ignored.
+   * @param others masks whose secrets are masked as well
+   */
+  public constructor(secrets: readonly string[], others: readonly SecretMask[] = []) {
+    const own = secrets.flatMap(formsOf).filter((form) => form.length >= shortestSecret);
+    this.forms = [...own, ...others.flatMap(({ forms }) => forms)];
+    this.table = new PrefixTable(this.forms);
   }
 
   /** Masks a whole text. */
   public apply(text: string): string {
-    return this.pattern === null ? text : new MaskedStream(this).write(text, true);
+    return this.table.isEmpty ? text : new MaskedStream(this).write(text, true);
   }
 
   /** Masks lines that arrive in pieces; null when there is nothing to mask. */
   public stream(): MaskedStream | null {
-    return this.pattern === null ? null : new MaskedStream(this);
+    return this.table.isEmpty ? null : new MaskedStream(this);
   }
 
   /** Where secrets stand, in order; overlapping ones as one. */
   public find(text: string): Span[] {
-    const { pattern } = this;
     const spans: Span[] = [];
-    if (pattern === null) return spans;
-    pattern.lastIndex = 0;
-    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    for (let start = 0; start + shortestSecret <= text.length; start += 1) {
+      const length = this.table.lengthAt(text, start);
+      if (length === 0) continue;
       const last = spans.at(-1);
-      const end = match.index + match[0].length;
-      if (last !== undefined && match.index < last[1]) last[1] = Math.max(last[1], end);
-      else spans.push([match.index, end]);
-      // Another secret may begin inside this one.
-      pattern.lastIndex = match.index + 1;
+      if (last !== undefined && start < last[1]) last[1] = Math.max(last[1], start + length);
+      else spans.push([start, start + length]);
     }
     return spans;
   }
@@ -88,11 +119,7 @@ export class SecretMask {
    * none.
    */
   public possibleStart(text: string): number {
-    for (let start = Math.max(0, text.length - this.longest + 1); start < text.length; start += 1) {
-      const tail = text.slice(start);
-      if (this.forms.some((form) => form.length > tail.length && form.startsWith(tail))) return start;
-    }
-    return text.length;
+    return this.table.unfinishedStart(text);
   }
 }
 
