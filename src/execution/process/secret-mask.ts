@@ -78,34 +78,32 @@ function formsOf(secret: string): string[] {
  * secrets of ours.
  */
 export class SecretMask {
-  private readonly forms: readonly string[];
-  private readonly table: PrefixTable;
+  private readonly tables: readonly PrefixTable[];
 
   /**
    * Secrets of less than eight characters are ignored.
    * @param others masks whose secrets are masked as well
    */
   public constructor(secrets: readonly string[], others: readonly SecretMask[] = []) {
-    const own = secrets.flatMap(formsOf).filter((form) => form.length >= shortestSecret);
-    this.forms = [...own, ...others.flatMap(({ forms }) => forms)];
-    this.table = new PrefixTable(this.forms);
+    const all = [new PrefixTable(secrets.flatMap(formsOf)), ...others.flatMap(({ tables }) => tables)];
+    this.tables = all.filter(({ isEmpty }) => !isEmpty);
   }
 
   /** Masks a whole text. */
   public apply(text: string): string {
-    return this.table.isEmpty ? text : new MaskedStream(this).write(text, true);
+    return this.tables.length === 0 ? text : new MaskedStream(this).write(text, true);
   }
 
   /** Masks lines that arrive in pieces; null when there is nothing to mask. */
   public stream(): MaskedStream | null {
-    return this.table.isEmpty ? null : new MaskedStream(this);
+    return this.tables.length === 0 ? null : new MaskedStream(this);
   }
 
   /** Where secrets stand, in order; overlapping ones as one. */
   public find(text: string): Span[] {
     const spans: Span[] = [];
     for (let start = 0; start + shortestSecret <= text.length; start += 1) {
-      const length = this.table.lengthAt(text, start);
+      const length = this.longestAt(text, start);
       if (length === 0) continue;
       const last = spans.at(-1);
       if (last !== undefined && start < last[1]) last[1] = Math.max(last[1], start + length);
@@ -119,7 +117,13 @@ export class SecretMask {
    * none.
    */
   public possibleStart(text: string): number {
-    return this.table.unfinishedStart(text);
+    return Math.min(text.length, ...this.tables.map((table) => table.unfinishedStart(text)));
+  }
+
+  private longestAt(text: string, start: number): number {
+    let longest = 0;
+    for (const table of this.tables) longest = Math.max(longest, table.lengthAt(text, start));
+    return longest;
   }
 }
 
