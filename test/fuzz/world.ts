@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import type { CreatedApiKeyDto } from '../../src/api-keys/api-key.dto';
+import type { BuildDto } from '../../src/builds/build.dto';
+import type { ProjectDto } from '../../src/projects/project.dto';
+import type { UserDto } from '../../src/users/user.dto';
+import { Caller } from '../support/caller';
+import type { Service } from '../support/service';
+import { Tenant } from '../support/tenant';
+import type { ActorName, IdWish } from './plan';
+
+const uuidPattern = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
+const rememberedIds = 400;
+
+/** One tenant of a run. All of its texts carry its canary, which no other tenant may ever see. */
+export class Party {
+  public readonly canary = `canary-${randomUUID().slice(0, 8)}`;
+  /** What requests may name: the newest of each kind, by the first word of the path. */
+  public readonly ids = new Map<string, string[]>();
+
+  public constructor(
+    public readonly tenant: Tenant,
+    public readonly tokens: ReadonlyMap<string, string>,
+  ) {}
+
+  public learn(kind: string, id: string): void {
+    const known = this.ids.get(kind) ?? [];
+    known.push(id);
+    if (known.length > rememberedIds) known.shift();
+    this.ids.set(kind, known);
+  }
+
+  public idOf(kind: string, number: number): string | undefined {
+    const known = this.ids.get(kind) ?? [];
+    return known[number % known.length];
+  }
+}
+
+/** Two tenants who act and one who never does, on a running service. */
+export class FuzzWorld {
+  /** Whose each id is that an answer showed to somebody who may see it. */
+  private readonly owners = new Map<string, Party>();
+
+  private constructor(
+    public readonly service: Service,
+    private readonly acting: Party,
+    private readonly strange: Party,
+    public readonly bystander: Party,
+  ) {}
+
+  public static async make(service: Service): Promise<FuzzWorld> {
+    const parties: Party[] = [];
+    for (let index = 0; index < 3; index += 1) parties.push(await makeParty(service));
+    const [acting, strange, bystander] = parties;
+    if (acting === undefined || strange === undefined || bystander === undefined) throw new Error('No parties');
+    const world = new FuzzWorld(service, acting, strange, bystander);
+    for (const party of parties) for (const id of [...party.ids.values()].flat()) world.owners.set(id, party);
+    return world;
+  }
+
+  public partyOf(actor: ActorName): Party | null {
+    if (actor === 'nobody' || actor === 'forger') return null;
+    return actor === 'stranger' || actor === 'strangerKey' ? this.strange : this.acting;
+  }
+
+  public tokenOf(actor: ActorName): string | null {
+    if (actor === 'nobody') return null;
+    const token = this.partyOf(actor)?.tokens.get(
+      actor === 'stranger' ? 'admin' : actor === 'strangerKey' ? 'key' : actor,
+    );
+    // Good in every way but for its signature.
+    return token ?? `${(this.acting.tokens.get('admin') ?? '').split('.').slice(0, 2).join('.')}.${'A'.repeat(43)}`;
+  }
+
+  /** The text in place of an id. */
+  public idFor(actor: ActorName, kind: string, wish: IdWish): string {
+    const own = this.partyOf(actor) ?? this.acting;
+    const foreign = own === this.strange ? this.acting : this.strange;
+    switch (wish.kind) {
+      case 'own':
+        return own.idOf(kind, wish.number) ?? randomUUID();
+      case 'foreign':
+        return (wish.number % 3 === 0 ? this.bystander : foreign).idOf(kind, wish.number) ?? randomUUID();
+      case 'absent':
+        return randomUUID();
+      case 'text':
+        return wish.text;
+    }
+  }
+
+  /** Remembers what somebody has made. */
+  public made(actor: ActorName, kind: string, body: unknown): void {
+    const party = this.partyOf(actor);
+    const id = typeof body === 'object' && body !== null && 'id' in body ? body.id : undefined;
+    if (party === null || typeof id !== 'string') return;
+    party.learn(kind, id);
+    this.owners.set(id, party);
+  }
+
+  /** What a text shows of tenants that its reader is not of, beyond what the reader said himself. */
+  public leaks(actor: ActorName, text: string, sent: string): string[] {
+    const reader = this.partyOf(actor);
+    const others = [this.acting, this.strange, this.bystander].filter((party) => party !== reader);
+    const canaries = others.map(({ canary }) => canary).filter((canary) => text.includes(canary));
+    const ids = [...text.matchAll(uuidPattern)].map(([id]) => id.toLowerCase());
+    const foreign = ids.filter((id) => {
+      const owner = this.owners.get(id);
+      return owner !== undefined && owner !== reader && !sent.toLowerCase().includes(id);
+    });
+    return [...canaries, ...foreign];
+  }
+
+  /** Everything that belongs to the tenant who does nothing, as the database has it: a text for each table. */
+  public async bystanderRows(): Promise<Map<string, string>> {
+    const rows = new Map<string, string>();
+    // The janitor may pack the lines of a log meanwhile.
+    const ofLog = 'build_id, total_lines, outcome, closed_at, deleted_at';
+    const columns = { projects: '*', builds: '*', build_logs: ofLog, users: '*', api_keys: '*' };
+    for (const [table, wanted] of Object.entries(columns)) {
+      const statement = `SELECT ${wanted} FROM ${table} WHERE tenant_id = $1 ORDER BY 1`;
+      const found = await this.service.sql(statement, [this.bystander.tenant.id]);
+      rows.set(table, JSON.stringify(found));
+    }
+    return rows;
+  }
+}
+
+async function makeParty(service: Service): Promise<Party> {
+  const tenant = await Tenant.make(service);
+  const tokens = new Map([['admin', tenant.caller.token ?? '']]);
+  const party = new Party(tenant, tokens);
+  const { canary } = party;
+  const { caller } = tenant;
+  for (const role of ['developer', 'viewer'] as const) {
+    const login = { email: `${canary}-${role}@example.com`, password: randomUUID() };
+    const user = (await caller.post<UserDto>('/users', { ...login, name: `${canary} ${role}`, role })).expect(201);
+    party.learn('users', user.id);
+    tokens.set(role, (await service.signIn(login)).token ?? '');
+  }
+  const wish = { name: `${canary} key`, permissions: ['build:list', 'build:read', 'build:create', 'project:list'] };
+  const key = (await caller.post<CreatedApiKeyDto>('/api-keys', wish)).expect(201);
+  party.learn('api-keys', key.id);
+  tokens.set('key', key.key);
+  for (let index = 0; index < 3; index += 1) {
+    const project = await tenant.project({
+      name: `${canary} ${index}`,
+      repository_url: `https://git.example.com/${canary}/app.git`,
+    });
+    party.learn('projects', project.id);
+    for (let number = 0; number < 6; number += 1) await makeBuild(caller, party, project, number);
+  }
+  return party;
+}
+
+/** Queued, in progress and cancelled ones, by turns. */
+async function makeBuild(caller: Caller, party: Party, { id }: ProjectDto, number: number): Promise<void> {
+  const request = { project_id: id, git_branch: party.canary, build_args: { NOTE: party.canary } };
+  const build = (await caller.post<BuildDto>('/builds', request)).expect(201);
+  party.learn('builds', build.id);
+  if (number % 3 > 0) (await caller.post(`/builds/${build.id}/start`)).expect(200);
+  if (number % 3 > 1) (await caller.post(`/builds/${build.id}/cancel`, { reason: party.canary })).expect(200);
+}
