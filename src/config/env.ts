@@ -87,6 +87,7 @@ const schema = z
     QUEUE_TTL_SECONDS: wholeNumber(1, 31_536_000).default(86_400),
     CHECKOUT_TIMEOUT_SECONDS: wholeNumber(1, 86_400).default(600),
     PUSH_TIMEOUT_SECONDS: wholeNumber(1, 86_400).default(900),
+    MAX_LOG_BYTES: wholeNumber(1_000, 1_000_000_000_000).default(64 * 1_024 * 1_024),
     SHUTDOWN_GRACE_SECONDS: wholeNumber(0, 86_400).default(30),
     BUILD_ENGINE: z.enum(['auto', 'buildah']).default('auto'),
     BUILD_USER: z

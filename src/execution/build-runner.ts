@@ -12,6 +12,7 @@ import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
 import { failureMessage } from './failure-message';
+import { LogBudget } from './log-budget';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
 import { ProgressWriter } from './progress-writer';
@@ -73,7 +74,8 @@ export class BuildRunner {
     });
     const progress = new ProgressWriter(this.queue, claim);
     try {
-      const ending = await this.work(claim, log, progress, signal);
+      const budget = new LogBudget(this.env.MAX_LOG_BYTES, stop);
+      const ending = await this.work(claim, outputOf(log, progress, budget), progress, signal);
       await this.record(claim, log, progress, ending);
     } catch (error) {
       this.logger.error(error, `Build ${claim.id} could not be recorded; its lease ends by itself`);
@@ -86,12 +88,11 @@ export class BuildRunner {
   /** Null: the build was withdrawn. */
   private async work(
     claim: Claim,
-    log: LogWriter,
+    output: BuildOutput,
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<Ending | null> {
     try {
-      const output = outputOf(log, progress);
       const limit = { part: 'build', seconds: claim.timeoutSeconds, setBy: "the project's build_timeout_seconds" };
       return await withinLimit(limit, signal, (limited) => this.build(claim, output, progress, limited));
     } catch (error) {
@@ -228,9 +229,9 @@ function lastLine(ending: Ending): LogEntry {
 }
 
 /** The checkout is the first step; the engine counts its own from 1. */
-function outputOf(log: LogWriter, progress: ProgressWriter): BuildOutput {
+function outputOf(log: LogWriter, progress: ProgressWriter, budget: LogBudget): BuildOutput {
   return {
-    line: (level, message, step) => log.write(logEntry(level, message, { step })),
+    line: (level, message, step) => (budget.spend(message) ? log.write(logEntry(level, message, { step })) : undefined),
     stepsTotal: (total) => {
       progress.update({ stepsTotal: total + 1 });
     },
