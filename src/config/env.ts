@@ -94,6 +94,8 @@ const schema = z
       .string()
       .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be a user name')
       .default('image-factory'),
+    BUILD_MEMORY_MB: wholeNumber(64, 16_777_216).default(2_048),
+    BUILD_PIDS: wholeNumber(64, 4_194_304).default(1_024),
     ARTIFACT_DIR: absolutePath.optional(),
     LOG_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
     ARCHIVE_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),

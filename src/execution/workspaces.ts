@@ -49,6 +49,7 @@ export class Workspaces {
   /** Removes what killed workers of this host left behind, and what could not be removed before. */
   public async sweep(signal?: AbortSignal): Promise<void> {
     await this.scratch.sweep((directory) => this.cage.removeDir(directory, signal));
+    await this.cage.sweep();
   }
 
   private async remove(directory: string): Promise<void> {

@@ -5,11 +5,25 @@ import path from 'node:path';
 import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
 import { networkSlots, type Egress } from './cage-network';
 import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
+import { ControlGroup, type ExceededLimit, type ResourceLimits } from './control-group';
 import { isWithin } from '../files/is-within';
 import { removeTree } from '../files/remove-tree';
+import { BuildFailure } from '../image-builder';
 import { reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
 import type { SecretMask } from '../process/secret-mask';
+
+/**
+ * The death signal tells only of a death after it was set: a parent that is gone before that shows as another parent. The
+ * first arguments are the parent, and the files by which to enter a control group, a line each.
+ */
+const launchScript = `[ "$PPID" = "$0" ] || exit 1
+IFS='
+'
+for entrance in $1; do echo $$ > "$entrance" || exit 1; done
+unset IFS
+shift
+exec "$@"`;
 
 /**
  * `host`: the host's own network, for commands of ours alone that run no code of a repository. `own`: a network namespace
@@ -24,6 +38,8 @@ export interface CageOptions {
   readonly dataDir: string;
   /** More files and directories that no command may see, such as the operator's registry credentials. */
   readonly hidden?: readonly string[];
+  /** What the processes of one command may use; without it, what the host has. */
+  readonly limits?: ResourceLimits;
   /** Masks what commands print; asked for each command, as secrets change. */
   readonly mask?: () => Promise<SecretMask>;
 }
@@ -71,7 +87,13 @@ export class Cage {
   /** What does not hold on this host, a sentence each. */
   public async describe(): Promise<string[]> {
     const { missing } = await this.findEgress();
-    return missing === null ? [] : [missing];
+    const unlimited = await this.tryGroup();
+    return [missing, unlimited].filter((each) => each !== null);
+  }
+
+  /** Removes what killed workers left in the kernel. */
+  public async sweep(): Promise<void> {
+    await ControlGroup.sweep();
   }
 
   /** Prepares to run commands that see these directories. */
@@ -172,13 +194,14 @@ export class Cage {
     if (buildUser !== null) words.push('user', String(buildUser.uid), String(buildUser.gid));
     if (directory !== null) words.push('directory', directory);
 
+    const group = await this.enterGroup();
     const userNamespace = buildUser === null ? ['--user', '--map-root-user', '--map-auto'] : [];
     let reason = '';
     const launch: readonly [string, ...string[]] = [
-      // The death signal tells only of a death after it was set: a parent that is gone before that shows as another parent.
-      ...(['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', '[ "$PPID" = "$0" ] && exec "$@"'] as const),
+      ...(['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', launchScript] as const),
       ...[
         String(process.pid),
+        group?.entrances.join('\n') ?? '',
         'unshare',
         ...userNamespace,
         '--fork',
@@ -189,7 +212,7 @@ export class Cage {
       ],
       ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
     ];
-    const result = await runProcess(launch, {
+    const running = runProcess(launch, {
       mask: await this.options.mask?.(),
       ...options,
       env: { PATH: toolPath, ...options.env },
@@ -198,8 +221,47 @@ export class Cage {
         return options.onLine?.(line);
       },
     });
+    const result = await this.withinLimits(running, group);
     if (result.exitCode !== cageFailureStatus || reason === '') return result;
     throw new CageError(reason.slice(cageFailurePrefix.length));
+  }
+
+  /** Why nothing can be limited here; null when it can. */
+  private async tryGroup(): Promise<string | null> {
+    if (this.options.limits === undefined) return null;
+    try {
+      await (await ControlGroup.make(this.options.limits)).remove();
+      return null;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return `Builds have no limit of memory and processes: ${reason}.`;
+    }
+  }
+
+  /** Null where this host, or this user, can limit nothing: `describe` says so. */
+  private async enterGroup(): Promise<ControlGroup | null> {
+    const { limits } = this.options;
+    return limits === undefined ? null : ControlGroup.make(limits).catch(() => null);
+  }
+
+  /** A command may keep to itself that something of it was killed for want of memory: the kernel counts it. */
+  private async withinLimits(running: Promise<RunResult>, group: ControlGroup | null): Promise<RunResult> {
+    if (group === null) return running;
+    try {
+      const result = await running;
+      const exceeded = await group.exceeded();
+      if (exceeded !== null) throw new BuildFailure(this.limitMessage(exceeded));
+      return result;
+    } finally {
+      await group.remove();
+    }
+  }
+
+  private limitMessage(exceeded: ExceededLimit): string {
+    const { memoryMb = 0, pids = 0 } = this.options.limits ?? {};
+    return exceeded === 'memory'
+      ? `The build used more than its limit of ${memoryMb} MB of memory (BUILD_MEMORY_MB)`
+      : `The build started more than its limit of ${pids} processes (BUILD_PIDS)`;
   }
 
   private async hiding(): Promise<string[]> {

@@ -1,0 +1,60 @@
+import { execFileSync } from 'node:child_process';
+import { BuildRepository } from '../support/build-repository';
+import { Service } from '../support/service';
+import { Tenant } from '../support/tenant';
+
+const isRoot = process.geteuid?.() === 0;
+const repository = new BuildRepository();
+let service: Service;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  // Half a file system in memory, which the step may swallow the end of.
+  const swallow = 'dd if=/dev/zero of=/dev/shm/big bs=1M count=400; echo swallowed';
+  repository.script('memory', `RUN tail /dev/zero | cat; ${swallow}`);
+  repository.script('bomb', 'RUN bomb() { bomb | bomb & }; bomb; sleep 3; echo swallowed');
+  repository.script('modest', 'RUN for i in $(seq 1 30); do echo line $i; sleep 0.2; done');
+  const settings = { ...repository.settings, BUILD_MEMORY_MB: '192', BUILD_PIDS: '96', WORKER_SLOTS: '3' };
+  service = await Service.startOnServer({ settings });
+  tenant = await Tenant.make(service);
+}, 120_000);
+
+afterAll(async () => {
+  await service.stop();
+  repository.remove();
+}, 60_000);
+
+/** Control groups of the builds of this worker. */
+const groups = (): string[] =>
+  execFileSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `image-factory-${service.pid}-*`], {
+    encoding: 'utf8',
+  })
+    .split('\n')
+    .filter((each) => each !== '');
+
+(isRoot ? describe : describe.skip)('a build that takes more than it may', () => {
+  it('fails with the limit named, though its step goes on without what was killed, while others succeed', async () => {
+    const project = await tenant.project({ repository_url: repository.git.url });
+    const modest = await tenant.begin(project, { branch: 'modest' });
+    const [memory, bomb] = await Promise.all(
+      ['memory', 'bomb'].map(async (branch) => tenant.end((await tenant.begin(project, { branch })).id)),
+    );
+    expect(memory).toMatchObject({
+      status: 'failed',
+      error_message: 'The build used more than its limit of 192 MB of memory (BUILD_MEMORY_MB)',
+    });
+    expect(bomb).toMatchObject({
+      status: 'failed',
+      error_message: 'The build started more than its limit of 96 processes (BUILD_PIDS)',
+    });
+    expect(await tenant.end(modest.id)).toMatchObject({ status: 'success' });
+  }, 120_000);
+
+  it('leaves no control group', () => {
+    expect(groups()).toEqual([]);
+  });
+});
+
+(isRoot ? it.skip : it)('says at the start of an ordinary user that nothing limits memory and processes', () => {
+  expect(service.output.join('\n')).toContain('Builds have no limit of memory and processes');
+});
