@@ -23,8 +23,8 @@ interface Parents {
 const prefix = 'image-factory-';
 const root = '/sys/fs/cgroup';
 
-/** A group that is made and not yet entered is empty as well. */
-const leftOverMs = 60_000;
+/** A group that was just made is empty as well, and its worker may be in a PID namespace that is not seen from here. */
+const leftOverMs = 5_000;
 const removalTries = 40;
 const removalPauseMs = 50;
 
@@ -68,6 +68,7 @@ export class ControlGroup {
     for (const parent of new Set([above.memory, above.pids])) {
       const names = (await readdir(parent).catch(() => [])).filter((name) => name.startsWith(prefix));
       for (const directory of names.map((name) => path.join(parent, name))) {
+        if (isAlive(path.basename(directory).slice(prefix.length).split('-', 1)[0])) continue;
         const made = await stat(directory).catch(() => null);
         // Only an empty one can be removed.
         if (made !== null && Date.now() - made.mtimeMs > leftOverMs) await rmdir(directory).catch(() => undefined);
@@ -113,6 +114,10 @@ export class ControlGroup {
     const text = await readFile(this.file(controller, name), 'utf8').catch(() => '');
     return Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
   }
+}
+
+function isAlive(pid = ''): boolean {
+  return existsSync(path.join('/proc', pid));
 }
 
 let found: Promise<Parents> | null = null;
