@@ -12,6 +12,7 @@ import { takeClaimLock } from './claim-lock';
 export interface Claim {
   readonly id: string;
   readonly token: string;
+  readonly tenantId: string;
   readonly projectId: string;
   readonly buildNumber: number;
   readonly gitBranch: string;
@@ -99,7 +100,8 @@ export class BuildQueueRepository {
                              lease_expires_at = clock_timestamp() + make_interval(secs => $3)
          FROM next, projects p, tenants t
          WHERE b.id = next.id AND p.id = b.project_id AND t.id = b.tenant_id
-         RETURNING b.id, b.lease_token AS token, b.project_id AS "projectId", b.build_number AS "buildNumber",
+         RETURNING b.id, b.lease_token AS token, b.tenant_id AS "tenantId", b.project_id AS "projectId",
+                   b.build_number AS "buildNumber",
                    b.git_branch AS "gitBranch", b.git_commit AS "gitCommit", b.commit_verified AS "commitVerified",
                    b.build_args AS "buildArgs", p.repository_url AS "repositoryUrl",
                    p.dockerfile_path AS "dockerfilePath", p.context_path AS "contextPath",

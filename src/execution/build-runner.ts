@@ -11,11 +11,13 @@ import { isDatabaseUnavailable } from '../database/database-errors';
 import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
+import { buildSecrets, type BuildSecrets, noSecrets } from './build-secrets';
 import { failureMessage } from './failure-message';
 import { LogBudget } from './log-budget';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
 import { ProgressWriter } from './progress-writer';
+import { SecretUnreadable, SecretVault } from '../secrets/secret-vault';
 import { withinLimit } from './time-limit';
 import { type Workspace, Workspaces } from './workspaces';
 
@@ -49,6 +51,7 @@ export class BuildRunner {
     private readonly publisher: LogPublisher,
     private readonly workspaces: Workspaces,
     private readonly artifacts: ArtifactStore,
+    private readonly vault: SecretVault,
   ) {}
 
   public start(claim: Claim): Run {
@@ -88,18 +91,21 @@ export class BuildRunner {
   /** Null: the build was withdrawn. */
   private async work(
     claim: Claim,
-    output: BuildOutput,
+    unmasked: BuildOutput,
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<Ending | null> {
+    let secrets = noSecrets;
     try {
+      secrets = await this.secretsOf(claim, signal);
+      const output = maskedOutput(unmasked, secrets);
       const limit = { part: 'build', seconds: claim.timeoutSeconds, setBy: "the project's build_timeout_seconds" };
-      return await withinLimit(limit, signal, (limited) => this.build(claim, output, progress, limited));
+      return await withinLimit(limit, signal, (limited) => this.build(claim, secrets, output, progress, limited));
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof BuildStopped) return reason.why === 'lost' ? lost : null;
       const message = failureMessage(reason);
-      if (message !== null) return { status: 'failed', message };
+      if (message !== null) return { status: 'failed', message: secrets.mask.apply(message) };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
       return {
         status: 'failed',
@@ -108,8 +114,18 @@ export class BuildRunner {
     }
   }
 
+  /** As they are now: what is stored later is for later builds. */
+  private async secretsOf({ tenantId, projectId }: Claim, signal: AbortSignal): Promise<BuildSecrets> {
+    try {
+      return buildSecrets(await answered(() => this.vault.open({ tenantId, projectId }), signal));
+    } catch (error) {
+      throw error instanceof SecretUnreadable ? new BuildFailure(error.message, { cause: error }) : error;
+    }
+  }
+
   private async build(
     claim: Claim,
+    secrets: BuildSecrets,
     output: BuildOutput,
     progress: ProgressWriter,
     signal: AbortSignal,
@@ -118,7 +134,7 @@ export class BuildRunner {
     try {
       await output.line('INFO', `Checking out ${claim.gitBranch}`, 'checkout');
       const commit = await withinLimit(this.checkoutLimit, signal, (limited) =>
-        workspace.checkOut(claim, output, limited),
+        workspace.checkOut(claim, secrets, output, limited),
       );
       await answered(() => this.queue.saveCommit(claim, commit), signal);
       progress.update({ stepsDone: 1 });
@@ -136,6 +152,7 @@ export class BuildRunner {
           tag: `${claim.buildNumber}-${commit.commit.slice(0, 12)}`,
           archivePath: await this.artifacts.pathFor(claim.id),
           registryPrefixes: claim.registryPrefixes,
+          secrets,
           publishLimit: this.publishLimit(claim),
         },
         output,
@@ -209,11 +226,10 @@ export class BuildRunner {
 }
 
 /** What a running build has to say waits for the database, as its log does; the lease decides for how long. */
-async function answered(ask: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function answered<Answer>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
   for (;;) {
     try {
-      await ask();
-      return;
+      return await ask();
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
       await sleep(retryMs, undefined, { signal }).catch(() => undefined);
@@ -237,6 +253,19 @@ function outputOf(log: LogWriter, progress: ProgressWriter, budget: LogBudget): 
     },
     stepsDone: (done) => {
       progress.update({ stepsDone: done + 1 });
+    },
+  };
+}
+
+/** Lines of commands are masked as they are read; ours may quote the repository. */
+function maskedOutput(output: BuildOutput, { mask }: BuildSecrets): BuildOutput {
+  return {
+    line: (level, message, step) => output.line(level, mask.apply(message), step),
+    stepsTotal: (total) => {
+      output.stepsTotal(total);
+    },
+    stepsDone: (done) => {
+      output.stepsDone(done);
     },
   };
 }

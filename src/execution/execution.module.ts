@@ -11,12 +11,13 @@ import { Cage } from './cage/cage';
 import { IMAGE_BUILDER } from './image-builder';
 import { InstallationRepository } from './installation.repository';
 import { operatorMask } from './operator-mask';
+import { SecretsModule } from '../secrets/secrets.module';
 import { StoreMarker } from './store-marker';
 import { Worker } from './worker';
 import { Workspaces } from './workspaces';
 
 @Module({
-  imports: [BuildsModule, BuildLogsModule],
+  imports: [BuildsModule, BuildLogsModule, SecretsModule],
   controllers: [BuildImageController],
   providers: [
     {

@@ -1,4 +1,5 @@
 import type { LogLevel } from '../build-logs/log-entry';
+import type { BuildSecrets } from './build-secrets';
 
 /** What a person did wrong or a limit ended: its message is shown as the build's `error_message`. */
 export class BuildFailure extends Error {
@@ -44,6 +45,8 @@ export interface ImageBuild {
   readonly archivePath: string;
   /** The repository prefixes for which the operator's registry credentials may be used. */
   readonly registryPrefixes: readonly string[];
+  /** Those of the project; credentials for git are not the engine's. */
+  readonly secrets: Omit<BuildSecrets, 'git'>;
   /** For all that follows the last step of the Dockerfile: the push with its retries, or the writing of the archive. */
   readonly publishLimit: TimeLimit;
 }

@@ -7,9 +7,10 @@ import { SecretMask } from './process/secret-mask';
  * @throws Error when the registry credentials cannot be read: then nothing that a build prints may be shown.
  */
 export async function operatorMask(
-  env: Pick<Env, 'REGISTRY_AUTH_FILE' | 'JWT_SECRET' | 'BOOTSTRAP_ADMIN_PASSWORD'>,
+  env: Pick<Env, 'REGISTRY_AUTH_FILE' | 'JWT_SECRET' | 'BOOTSTRAP_ADMIN_PASSWORD' | 'SECRETS_KEY'>,
 ): Promise<SecretMask> {
   const { REGISTRY_AUTH_FILE: file, JWT_SECRET, BOOTSTRAP_ADMIN_PASSWORD } = env;
   const registry = file === undefined ? [] : await registrySecrets(file);
-  return new SecretMask([...registry, JWT_SECRET ?? '', BOOTSTRAP_ADMIN_PASSWORD ?? '']);
+  const keys = env.SECRETS_KEY.flatMap((key) => [key.toString('base64').replace('=', ''), key.toString('hex')]);
+  return new SecretMask([...registry, ...keys, JWT_SECRET ?? '', BOOTSTRAP_ADMIN_PASSWORD ?? '']);
 }

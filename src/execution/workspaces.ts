@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import path from 'node:path';
 import { ENV, type Env } from '../config/env';
 import type { Claim } from './build-queue.repository';
+import type { BuildSecrets } from './build-secrets';
 import { Cage } from './cage/cage';
 import { type CheckedOut, GitCheckout } from './git/git-checkout';
 import type { BuildOutput } from './image-builder';
@@ -11,7 +12,7 @@ import { ScratchDirs } from './files/scratch-dirs';
 export interface Workspace {
   readonly checkoutDir: string;
   /** Fills the checkout directory. */
-  checkOut(claim: Claim, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut>;
+  checkOut(claim: Claim, secrets: BuildSecrets, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut>;
   remove(): Promise<void>;
 }
 
@@ -41,7 +42,7 @@ export class Workspaces {
     }
     return {
       checkoutDir,
-      checkOut: (claim, output, signal) => this.checkOut(checkoutDir, claim, output, signal),
+      checkOut: (claim, secrets, output, signal) => this.checkOut(checkoutDir, claim, secrets, output, signal),
       remove: () => this.remove(directory),
     };
   }
@@ -58,14 +59,21 @@ export class Workspaces {
     });
   }
 
-  private checkOut(checkoutDir: string, claim: Claim, output: BuildOutput, signal: AbortSignal): Promise<CheckedOut> {
+  private checkOut(
+    checkoutDir: string,
+    claim: Claim,
+    { git: credentials, mask }: BuildSecrets,
+    output: BuildOutput,
+    signal: AbortSignal,
+  ): Promise<CheckedOut> {
     const { GIT_ALLOWED_FILE_ROOT: root, GIT_ALLOWED_PROTOCOLS: allowedProtocols } = this.env;
     const view = this.cage.view({
       writable: { checkout: checkoutDir },
       ...(root === undefined ? {} : { readOnly: { repositories: root } }),
     });
+    const run = view.run('host');
     const git = new GitCheckout({
-      launch: view.run('host'),
+      launch: (command, options) => run(command, { ...options, mask }),
       allowedProtocols,
       allowedPrivateHosts: this.env.BUILD_EGRESS_ALLOW,
       allowedFileRoot: root,
@@ -74,6 +82,7 @@ export class Workspaces {
     });
     const { repositoryUrl, gitBranch, gitCommit, commitVerified } = claim;
     const dir = view.inside(checkoutDir);
-    return git.checkout({ repositoryUrl, branch: gitBranch, commit: gitCommit, commitVerified, dir }, output, signal);
+    const request = { repositoryUrl, branch: gitBranch, commit: gitCommit, commitVerified, dir, credentials };
+    return git.checkout(request, output, signal);
   }
 }

@@ -60,7 +60,7 @@ describe('a server whose name was resolved', () => {
       // A name under .invalid resolves to nothing (RFC 6761).
       const url = `http://rebound.invalid:${port}${pathname}`;
       const pinned = { host: 'rebound.invalid', port: Number(port), address: '127.0.0.1' };
-      const remote = { url, shownUrl: url, protocol: 'http', path: null, server: pinned };
+      const remote = { url, credential: null, shownUrl: url, protocol: 'http', path: null, server: pinned };
       const output = { line: () => undefined, stepsTotal: () => undefined, stepsDone: () => undefined };
       const launch: typeof runProcess = (command, options) =>
         runProcess(command, { ...options, env: { PATH: process.env.PATH ?? '', ...options.env } });

@@ -89,7 +89,7 @@ describe('a repository, branch or commit that wants to run something', () => {
       repository.commit({ a: '1' });
       const url = pattern.replace('MARKER', marker).replace('REPOSITORY', repository.directory);
       const output = { line: () => undefined, stepsTotal: () => undefined, stepsDone: () => undefined };
-      const remote = { url, shownUrl: url, protocol: 'https', path: null, server: null };
+      const remote = { url, credential: null, shownUrl: url, protocol: 'https', path: null, server: null };
       const signal = new AbortController().signal;
       const launch: typeof runProcess = (command, options) =>
         runProcess(command, { ...options, env: { PATH: usualPath, ...options.env } });

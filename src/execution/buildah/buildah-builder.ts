@@ -20,9 +20,10 @@ import {
 import { isLoopbackRegistry, parseImageName, type ImageName } from './image-name';
 import { ProjectStorages } from './project-storages';
 import { readPlainFile } from '../files/plain-file';
-import { authFor } from './registry-auth';
+import { authFor, type RegistryAuth } from './registry-auth';
 import { RegistryClient } from './registry-client';
 import { ScratchDirs } from '../files/scratch-dirs';
+import { mountedSecrets, type MountedSecrets } from './secret-mounts';
 import { withinLimit } from '../time-limit';
 
 export interface BuildahBuilderOptions {
@@ -43,6 +44,7 @@ interface Job {
   readonly build: ImageBuild;
   readonly place: BuildahPlace;
   readonly plan: DockerfilePlan;
+  readonly mounted: MountedSecrets;
   readonly dockerfile: string;
   readonly context: string;
   readonly traits: BuildahTraits;
@@ -110,13 +112,15 @@ export class BuildahBuilder implements ImageBuilder {
       readOnly: { checkout: path.resolve(checkoutDir) },
       insecureRegistries: [...new Set([...loopback, ...this.options.insecureRegistries])],
       signal,
+      mask: build.secrets.mask,
     }).catch((error: unknown) => {
       this.scratch.release(scratchDir);
       throw error;
     });
     try {
       await this.storages.touch(build.projectId);
-      const job: Job = { build, place, plan, dockerfile, context, traits, output, signal };
+      const mounted = mountedSecrets(text, build.secrets.build);
+      const job: Job = { build, place, plan, mounted, dockerfile, context, traits, output, signal };
       const caches = [...mounts.caches];
       for (const base of plan.baseImages) {
         await this.pull(job, base);
@@ -206,7 +210,7 @@ export class BuildahBuilder implements ImageBuilder {
     await new RegistryClient(place, output, signal).run({
       step: 'pull',
       subject: `base image "${name}"`,
-      auth: await authFor(this.options.authFile, [image], build.registryPrefixes),
+      auth: await this.authFor(build, image),
       args: [
         'pull',
         ...['--policy', 'always', ...(platform === null ? [] : ['--platform', platform])],
@@ -242,7 +246,7 @@ export class BuildahBuilder implements ImageBuilder {
 
   /** Runs the Dockerfile. @returns the id of the image in the project's storage. */
   private async run(
-    { build, place, plan, dockerfile, context, traits, output, signal }: Job,
+    { build, place, plan, mounted, dockerfile, context, traits, output, signal }: Job,
     caches: string,
   ): Promise<string> {
     const engineOutput = new EngineOutput(plan, output);
@@ -252,14 +256,18 @@ export class BuildahBuilder implements ImageBuilder {
       caches,
       [
         ...['--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
-        ...[...traits.isolation, ...buildArgs, '--iidfile', place.inside(idFile)],
+        ...[...traits.isolation, ...buildArgs, ...mounted.args, '--iidfile', place.inside(idFile)],
         ...['--file', place.inside(dockerfile), place.inside(context)],
       ],
-      { onLine: engineOutput.onLine, signal },
+      { onLine: engineOutput.onLine, signal, env: mounted.env },
     );
     await engineOutput.end();
     if (exitCode !== 0) throw engineOutput.failure(exitCode);
     return readSha256(idFile);
+  }
+
+  private authFor({ registryPrefixes: prefixes, secrets }: ImageBuild, image: ImageName): Promise<RegistryAuth> {
+    return authFor({ authFile: this.options.authFile, prefixes, own: secrets.registries }, image);
   }
 
   private publish(job: Job, imageId: string, target: ImageName | null): Promise<BuiltImage> {
@@ -289,7 +297,7 @@ export class BuildahBuilder implements ImageBuilder {
     await new RegistryClient(place, output, signal).run({
       step: 'publish',
       subject: `push to "${shown}"`,
-      auth: await authFor(this.options.authFile, [target], build.registryPrefixes),
+      auth: await this.authFor(build, target),
       args: ['push', '--digestfile', place.inside(digestFile), imageId, `docker://${target.qualified}`],
     });
     const digest = await readSha256(digestFile);

@@ -1,10 +1,11 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Cage, CageNetwork, CageView } from '../cage/cage';
 import { hasCode } from '../../config/error-code';
 import { readPlainFile } from '../files/plain-file';
 import type { RegistryAuth } from './registry-auth';
 import type { RunOptions, RunResult } from '../process/run-process';
+import type { SecretMask } from '../process/secret-mask';
 
 /** How this host's buildah can be used. */
 export interface BuildahTraits {
@@ -28,6 +29,8 @@ export interface PlaceDirs {
   readonly insecureRegistries?: readonly string[];
   /** Ends what opens the place. */
   readonly signal?: AbortSignal;
+  /** Masks what the commands print. */
+  readonly mask?: SecretMask;
 }
 
 const noContainers = '[]';
@@ -51,6 +54,12 @@ type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
 /** Buildah keeps caches where it keeps what is temporary; by the user's id in newer releases. */
 const linkCaches = `
   for name in buildah-cache "buildah-cache-$(id -u)"; do ln -sfn "$CACHES" "$TMPDIR/$name"; done
+`;
+
+/** In the cage's own memory. */
+const authFile = '/dev/shm/auth.json';
+const takeAuth = `(umask 077 && cat > ${authFile}) || exit
+  exec < /dev/null
 `;
 
 /**
@@ -111,11 +120,15 @@ export class BuildahPlace {
   }
 
   /** Builds with the caches in this directory of the storage, which the next build with it finds again. */
-  public async build(caches: string, args: readonly string[], { onLine, signal }: EngineRun): Promise<RunResult> {
+  public async build(
+    caches: string,
+    args: readonly string[],
+    { onLine, signal, env: more }: EngineRun & Pick<RunOptions, 'env'>,
+  ): Promise<RunResult> {
     const directory = path.join(this.dirs.storageDir, 'caches', caches);
     await this.cage.makeDir(path.dirname(directory));
     await this.cage.makeDir(directory);
-    const env = { CACHES: this.inside(directory) };
+    const env = { ...more, CACHES: this.inside(directory) };
     return this.locked(['-s'], 'own', ['build', ...args], { onLine, signal }, { before: linkCaches, env });
   }
 
@@ -124,19 +137,12 @@ export class BuildahPlace {
     return this.locked(['-s'], network, args, { onLine, signal });
   }
 
-  /**
-   * Runs work that needs credentials: they are readable for its time only, by its commands only.
-   * @param work gets the path of the file for `--authfile`.
-   */
-  public async withAuth<T>(auth: RegistryAuth, work: (authFile: string) => Promise<T>): Promise<T> {
-    const file = path.join(this.dirs.scratchDir, 'auth.json');
-    try {
-      await writeFile(file, JSON.stringify(auth), { flag: 'wx', mode: 0o600 });
-      await this.cage.handOver(file);
-      return await work(this.view.inside(file));
-    } finally {
-      await rm(file, { force: true });
-    }
+  /** Runs a pull or a push with credentials. They are on no disk: they lie in the memory of its cage, and end with it. */
+  public withAuth(auth: RegistryAuth, args: readonly [string, ...string[]], options: EngineRun): Promise<RunResult> {
+    const [command, ...rest] = args;
+    const stdin = JSON.stringify(auth);
+    const withFile = [command, '--authfile', authFile, ...rest];
+    return this.locked(['-s'], 'host', withFile, { ...options, stdin }, { before: takeAuth, env: {} });
   }
 
   public async close(): Promise<void> {
@@ -167,7 +173,7 @@ export class BuildahPlace {
     lock: readonly string[],
     network: CageNetwork,
     args: readonly string[],
-    options: EngineRun,
+    options: EngineRun & Pick<RunOptions, 'stdin'>,
     { before, env }: { readonly before: string; readonly env: Record<string, string> } = { before: '', env: {} },
   ): Promise<RunResult> {
     const { storageDir, scratchDir } = this.dirs;
@@ -176,7 +182,7 @@ export class BuildahPlace {
     const roots = ['--root', this.inside(storageDir), '--runroot', this.inside(runRoot), ...this.traits.storage];
     return this.view.run(network)(
       ['flock', ...lock, lockFile, 'sh', '-c', `${before}exec "$@" 2>&1`, 'sh', 'buildah', ...roots, ...args],
-      { ...options, env: { ...this.env(), ...env }, cwd: this.inside(scratchDir) },
+      { ...options, mask: this.dirs.mask, env: { ...this.env(), ...env }, cwd: this.inside(scratchDir) },
     );
   }
 

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { Credential } from '../../secrets/secret';
+import { basicAuth } from '../build-secrets';
 import type { ImageName } from './image-name';
 
 /** The part of Docker's configuration file that holds credentials, by registry or by a prefix of repository names. */
@@ -14,24 +16,38 @@ export function isGranted(repository: string, prefixes: readonly string[]): bool
   });
 }
 
+/** Whose credentials a build may use. */
+export interface RegistryAccess {
+  /** The operator's file; null: there is none. */
+  readonly authFile: string | null;
+  /** The repositories for which the operator's may be used. */
+  readonly prefixes: readonly string[];
+  /** The project's own, which come first. */
+  readonly own: readonly Credential[];
+}
+
 /**
- * The operator's credentials for exactly these repositories, as far as the prefixes grant them: each entry is written
- * for its repository alone, so that the engine cannot use it for another one of the same registry.
+ * The credentials for an image: the project's own with the longest scope that the repository lies in, else the
+ * operator's, as far as the prefixes grant them. The entry is written for the repository alone, so that the engine
+ * cannot use it for another one of the same registry.
  * @throws Error when the operator's file cannot be read.
  */
-export async function authFor(
-  authFile: string | null,
-  images: readonly ImageName[],
-  prefixes: readonly string[],
+export async function authFor(access: RegistryAccess, image: ImageName): Promise<RegistryAuth> {
+  const [own] = access.own
+    .filter(({ scope }) => isGranted(image.repository, [scope]))
+    .sort((a, b) => b.scope.length - a.scope.length);
+  if (own !== undefined) return { auths: { [image.repository]: { auth: basicAuth(own) } } };
+  return operatorsAuth(access, image);
+}
+
+async function operatorsAuth(
+  { authFile, prefixes }: RegistryAccess,
+  { repository, registry }: ImageName,
 ): Promise<RegistryAuth> {
-  const granted = images.filter(({ repository }) => isGranted(repository, prefixes));
-  if (authFile === null || granted.length === 0) return { auths: {} };
+  if (authFile === null || !isGranted(repository, prefixes)) return { auths: {} };
   const operators = await readAuthFile(authFile);
-  const entries = granted.flatMap(({ repository, registry }): [string, unknown][] => {
-    const key = namesFor(repository, registry).find((name) => Object.hasOwn(operators.auths, name));
-    return key === undefined ? [] : [[repository, operators.auths[key]]];
-  });
-  return { auths: Object.fromEntries(entries) };
+  const key = namesFor(repository, registry).find((name) => Object.hasOwn(operators.auths, name));
+  return { auths: key === undefined ? {} : { [repository]: operators.auths[key] } };
 }
 
 /** Besides these an entry may have a user name and an address, which are words that a log may need. */

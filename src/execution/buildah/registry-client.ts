@@ -53,16 +53,14 @@ export class RegistryClient {
   /** Null, or the engine's last error. */
   private async attempt({ step, auth, args: [command, ...rest] }: RegistryTask): Promise<string | null> {
     let error = '';
-    const { exitCode } = await this.place.withAuth(auth, (authFile) =>
-      this.place.buildah('host', [command, ...engineRetry, '--authfile', authFile, ...rest], {
-        signal: this.signal,
-        onLine: ({ text }) => {
-          if (text.startsWith('Error: ')) error = text.slice('Error: '.length);
-          const { level, message } = readEngineLine(text);
-          return this.output.line(text.startsWith('Error: ') ? 'ERROR' : level, message, step);
-        },
-      }),
-    );
+    const { exitCode } = await this.place.withAuth(auth, [command, ...engineRetry, ...rest], {
+      signal: this.signal,
+      onLine: ({ text }) => {
+        if (text.startsWith('Error: ')) error = text.slice('Error: '.length);
+        const { level, message } = readEngineLine(text);
+        return this.output.line(text.startsWith('Error: ') ? 'ERROR' : level, message, step);
+      },
+    });
     return exitCode === 0 ? null : error || `the build engine ended with exit code ${exitCode ?? 'none'}`;
   }
 }

@@ -70,7 +70,7 @@ while [ "$1" != -- ]; do
   esac
 done
 shift
-for path in /tmp /var/tmp; do
+for path in /tmp /var/tmp /dev/shm; do
   mount -t tmpfs -o mode=1777,size=64m image-factory "$path" || fail "$path cannot be replaced"
 done
 

@@ -11,7 +11,7 @@ import { removeTree } from '../files/remove-tree';
 import { BuildFailure } from '../image-builder';
 import { reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
-import type { SecretMask } from '../process/secret-mask';
+import { SecretMask } from '../process/secret-mask';
 
 /**
  * The death signal tells only of a death after it was set: a parent that is gone before that shows as another parent. The
@@ -213,8 +213,8 @@ export class Cage {
       ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
     ];
     const running = runProcess(launch, {
-      mask: await this.options.mask?.(),
       ...options,
+      mask: await this.maskWith(options.mask),
       env: { PATH: toolPath, ...options.env },
       onLine: (line) => {
         if (line.stream === 'stderr' && line.text.startsWith(cageFailurePrefix)) reason = line.text;
@@ -262,6 +262,14 @@ export class Cage {
     return exceeded === 'memory'
       ? `The build used more than its limit of ${memoryMb} MB of memory (BUILD_MEMORY_MB)`
       : `The build started more than its limit of ${pids} processes (BUILD_PIDS)`;
+  }
+
+  private async maskWith(mask: SecretMask | undefined): Promise<SecretMask> {
+    const masks = [await this.options.mask?.(), mask];
+    return new SecretMask(
+      [],
+      masks.filter((each) => each !== undefined),
+    );
   }
 
   private async hiding(): Promise<string[]> {

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { refNameProblem } from '../../projects/git-policy';
+import type { Credential } from '../../secrets/secret';
 import { GitCommand } from './git-command';
 import { causeOf } from './git-failure';
 import { fetchedRef, GitFetch } from './git-fetch';
 import { hasCode } from '../../config/error-code';
+import { withCredential } from './git-credential';
 import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
 import { BuildFailure, type BuildOutput } from '../image-builder';
 import type { RunProcess } from '../process/run-process';
@@ -31,6 +33,8 @@ export interface CheckoutRequest {
   readonly commitVerified: boolean;
   /** An empty directory, as launched commands see it. */
   readonly dir: string;
+  /** Each for one server; what the URL has is used where none fits. */
+  readonly credentials?: readonly Credential[];
 }
 
 export interface CheckedOut {
@@ -55,7 +59,8 @@ export class GitCheckout {
     const { launch, retryDelaysMs = [2_000, 8_000], patienceSeconds } = this.options;
     const problem = refNameProblem(request.branch);
     if (problem !== null) throw new BuildFailure(`The branch or tag "${request.branch}" is refused: it ${problem}.`);
-    const remote = await this.admit(request.repositoryUrl, retryDelaysMs, signal);
+    const admitted = await this.admit(request.repositoryUrl, retryDelaysMs, signal);
+    const remote = withCredential(admitted, request.credentials ?? []);
     const git = new GitCommand(launch, request.dir, remote, output, signal, patienceSeconds);
     const fetch = new GitFetch(git, remote, output, signal, retryDelaysMs);
     return new Checkout(request, remote, git, fetch).run();

@@ -1,4 +1,6 @@
 import { isIP, isIPv6 } from 'node:net';
+import { basicAuth } from '../build-secrets';
+import { credentialSettings } from './git-credential';
 import type { GitRemote } from './git-remote';
 import type { BuildOutput } from '../image-builder';
 import type { RunProcess } from '../process/run-process';
@@ -74,7 +76,7 @@ function pinned({ protocol, server }: GitRemote): { settings: Record<string, str
 function environment(remote: GitRemote, patienceSeconds: number): Record<string, string> {
   const pins = pinned(remote);
   const patience = { 'http.lowSpeedLimit': '1', 'http.lowSpeedTime': String(patienceSeconds) };
-  const all = { ...settings, ...patience, ...pins.settings };
+  const all = { ...settings, ...patience, ...pins.settings, ...credentialSettings(remote) };
   const entries = Object.entries(all).flatMap(([key, value], index): [string, string][] => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
@@ -120,8 +122,10 @@ export class GitCommand {
     patienceSeconds = usualPatienceSeconds,
   ) {
     this.env = environment(remote, patienceSeconds);
+    const { credential } = remote;
     const [userInfo = ''] = /(?<=^\w+:\/\/)[^/@]+(?=@)/.exec(remote.url) ?? [];
-    this.mask = new SecretMask([userInfo, ...userInfo.split(':')]);
+    const ofHttp = credential === null ? [] : [credential.username, credential.password, basicAuth(credential)];
+    this.mask = new SecretMask([userInfo, ...userInfo.split(':'), ...ofHttp]);
   }
 
   /**

@@ -7,7 +7,9 @@ import {
   repositoryUrlProblem,
   withoutCredentials,
 } from '../../projects/git-policy';
+import type { Credential } from '../../secrets/secret';
 import { BuildFailure } from '../image-builder';
+import { withoutUserInfo } from './git-credential';
 import { publicAddressesOf } from './public-address';
 
 export interface GitRemotePolicy extends GitPolicy {
@@ -19,8 +21,10 @@ export interface GitRemotePolicy extends GitPolicy {
 
 /** A repository that may be fetched from. */
 export interface GitRemote {
-  /** What git is given. */
+  /** What git is given; over HTTP without credentials. */
   readonly url: string;
+  /** Over HTTP: what git sends to this server alone. */
+  readonly credential: Credential | null;
   /** What people see: the project's URL without credentials. */
   readonly shownUrl: string;
   readonly protocol: string;
@@ -51,10 +55,10 @@ export async function admitRemote(repositoryUrl: string, policy: GitRemotePolicy
     // This protocol alone has no setting that leads a name to an address.
     const url =
       protocol === 'git' && server !== null ? repositoryUrl.replace(server.host, server.address) : repositoryUrl;
-    return { url, shownUrl, protocol, path: null, server };
+    return { ...withoutUserInfo(url), shownUrl, protocol, path: null, server };
   }
   const inside = insidePath(filePath, policy);
-  return { url: pathToFileURL(inside).href, shownUrl, protocol, path: inside, server: null };
+  return { url: pathToFileURL(inside).href, credential: null, shownUrl, protocol, path: inside, server: null };
 }
 
 /** Resolves the server's name once and for all: an answer that changes later leads nowhere (DNS rebinding). */

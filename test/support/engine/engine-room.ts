@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs
 import os from 'node:os';
 import path from 'node:path';
 import { BuildahBuilder, type BuildahBuilderOptions } from '../../../src/execution/buildah/buildah-builder';
+import { noSecrets } from '../../../src/execution/build-secrets';
 import { Cage } from '../../../src/execution/cage/cage';
 import type { BuiltImage, ImageBuild } from '../../../src/execution/image-builder';
 import { RecordedOutput } from './recorded-output';
@@ -94,6 +95,7 @@ export class EngineRoom {
       tag: '1-abc',
       archivePath: path.join(this.dataDir, 'artifacts', `${buildId}.tar`),
       registryPrefixes: [],
+      secrets: noSecrets,
       publishLimit: { part: 'push', seconds: 900, setBy: 'PUSH_TIMEOUT_SECONDS' },
       ...wishes,
     };
