@@ -43,8 +43,8 @@ export class ControlGroup {
     const group = new ControlGroup(await parents(), `${prefix}${process.pid}-${randomUUID()}`);
     const { isUnified } = group.parents;
     const bytes = String(memoryMb * 1_024 * 1_024);
-    for (const directory of group.directories) await mkdir(directory);
     try {
+      for (const directory of group.directories) await mkdir(directory);
       if (isUnified) {
         await writeFile(group.file('memory', 'memory.max'), bytes);
         // Absent where the kernel counts no swap.
