@@ -14,17 +14,16 @@ const engine = [
   { program: 'newuidmap', package: 'uidmap' },
   { program: 'setpriv', package: 'util-linux' },
   { program: 'ip', package: 'iproute2' },
+  { program: 'nft', package: 'nftables' },
   { program: 'busybox', package: 'busybox-static' },
   { program: 'git', package: 'git' },
   { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' },
 ];
-const ofRoot = [{ program: 'nft', package: 'nftables' }];
 const ofOrdinaryUsers = [{ program: 'slirp4netns', package: 'slirp4netns' }];
 const testTools = [
   { program: 'docker-registry', package: 'docker-registry' },
   { program: 'skopeo', package: 'skopeo' },
   { program: 'htpasswd', package: 'apache2-utils' },
-  ...ofRoot,
   ...ofOrdinaryUsers,
 ];
 
@@ -33,7 +32,7 @@ const testTools = [
  * @throws Error with one line that says exactly what to do.
  */
 export async function ensureEngine() {
-  await ensurePackages([...engine, ...(isRoot() ? ofRoot : ofOrdinaryUsers)]);
+  await ensurePackages([...engine, ...(isRoot() ? [] : ofOrdinaryUsers)]);
   if (isRoot()) await ensureBuildUser(process.env.BUILD_USER || 'image-factory');
   else checkOwnIds();
 }

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
@@ -111,6 +111,12 @@ const schema = z
     BUILD_EGRESS_ALLOW: commaList
       .transform((values) => values.map((value) => value.toLowerCase()))
       .refine((values) => values.every((value) => /^[^\s/@]+:\d{1,5}$/.test(value)), 'must list host:port')
+      .default([]),
+    BUILD_DNS: commaList
+      .refine(
+        (values) => values.every((value) => isIPv4(value) && !value.startsWith('127.')),
+        'must list IPv4 addresses off the loopback',
+      )
       .default([]),
     ALLOWED_ORIGINS: origins.default([]),
     TRUSTED_PROXIES: commaList

@@ -28,6 +28,7 @@ import { Workspaces } from './workspaces';
           buildUser: env.BUILD_USER,
           dataDir: env.DATA_DIR,
           hidden: [env.ARTIFACT_DIR, ...(env.REGISTRY_AUTH_FILE === undefined ? [] : [env.REGISTRY_AUTH_FILE])],
+          egress: { allow: env.BUILD_EGRESS_ALLOW, nameServers: env.BUILD_DNS },
           limits: { memoryMb: env.BUILD_MEMORY_MB, pids: env.BUILD_PIDS },
           mask: () => operatorMask(env),
         }),

@@ -71,9 +71,9 @@ export class Workspaces {
       writable: { checkout: checkoutDir },
       ...(root === undefined ? {} : { readOnly: { repositories: root } }),
     });
-    const run = view.run('host');
     const git = new GitCheckout({
-      launch: (command, options) => run(command, { ...options, mask }),
+      // A fetch alone goes out; what it brought is read without a network.
+      launch: (command, options) => view.run(command[1] === 'fetch' ? 'own' : 'none')(command, { ...options, mask }),
       allowedProtocols,
       allowedPrivateHosts: this.env.BUILD_EGRESS_ALLOW,
       allowedFileRoot: root,

@@ -19,6 +19,7 @@ beforeAll(async () => {
   registry = await Registry.start();
   const settings = {
     ...repository.settings,
+    BUILD_EGRESS_ALLOW: registry.host,
     REGISTRY_AUTH_FILE: await registry.writeAuthFile(),
     PUSH_TIMEOUT_SECONDS: String(pushLimit),
   };
@@ -66,7 +67,7 @@ describe('a registry that was killed between build and push', () => {
     const build = await tenant.end(id);
     await registry.restart();
     const shown = `${registry.host}/team/app:${build.build_number}-${build.git_commit?.slice(0, 12) ?? ''}`;
-    const cause = `push to "${shown}": registry unreachable: connect: connection refused`;
+    const cause = `push to "${shown}": registry unreachable: connection reset by peer`;
     expect(build).toMatchObject({
       status: 'failed',
       error_message: `${cause} (after 4 tries)`,

@@ -24,7 +24,7 @@ beforeAll(async () => {
   await writeFile(secret, canary, { mode: 0o600 });
   registry = await Registry.start();
   team = `${registry.host}/team`;
-  room = await EngineRoom.open({ authFile: await registry.writeAuthFile() });
+  room = await EngineRoom.open({ authFile: await registry.writeAuthFile(), egress: { allow: [registry.host] } });
 });
 
 afterAll(async () => {

@@ -211,6 +211,7 @@ export class BuildahBuilder implements ImageBuilder {
       step: 'pull',
       subject: `base image "${name}"`,
       auth: await this.authFor(build, image),
+      registry: image.registry,
       args: [
         'pull',
         ...['--policy', 'always', ...(platform === null ? [] : ['--platform', platform])],
@@ -281,6 +282,7 @@ export class BuildahBuilder implements ImageBuilder {
       step: 'publish',
       subject: 'the image archive cannot be written',
       auth: { auths: {} },
+      registry: null,
       args: ['push', '--digestfile', place.inside(digestFile), imageId, `oci-archive:${place.inside(archive)}`],
     });
     const digest = await readSha256(digestFile);
@@ -298,6 +300,7 @@ export class BuildahBuilder implements ImageBuilder {
       step: 'publish',
       subject: `push to "${shown}"`,
       auth: await this.authFor(build, target),
+      registry: target.registry,
       args: ['push', '--digestfile', place.inside(digestFile), imageId, `docker://${target.qualified}`],
     });
     const digest = await readSha256(digestFile);

@@ -132,6 +132,11 @@ export class BuildahPlace {
     return this.locked(['-s'], 'own', ['build', ...args], { onLine, signal }, { before: linkCaches, env });
   }
 
+  /** Why commands with a network cannot reach a registry; null when no rule is in their way. */
+  public refusal(registry: string): Promise<string | null> {
+    return this.cage.refusal(registry, 443);
+  }
+
   /** Runs a command of buildah; its stderr arrives on stdout, in true order. */
   public buildah(network: CageNetwork, args: readonly string[], { onLine, signal }: EngineRun): Promise<RunResult> {
     return this.locked(['-s'], network, args, { onLine, signal });
@@ -142,7 +147,7 @@ export class BuildahPlace {
     const [command, ...rest] = args;
     const stdin = JSON.stringify(auth);
     const withFile = [command, '--authfile', authFile, ...rest];
-    return this.locked(['-s'], 'host', withFile, { ...options, stdin }, { before: takeAuth, env: {} });
+    return this.locked(['-s'], 'own', withFile, { ...options, stdin }, { before: takeAuth, env: {} });
   }
 
   public async close(): Promise<void> {
@@ -166,7 +171,7 @@ export class BuildahPlace {
     const { storageDir } = this.dirs;
     if (!(await BuildahPlace.hasContainers(this.traits, storageDir))) return;
     const env = { CONTAINERS: this.inside(containersDir(this.traits, storageDir)) };
-    await this.locked(['-x', '-n'], 'host', ['rm', '--all'], { signal }, { before: adoptContainers, env });
+    await this.locked(['-x', '-n'], 'none', ['rm', '--all'], { signal }, { before: adoptContainers, env });
   }
 
   private locked(

@@ -19,11 +19,16 @@ export interface RegistryTask {
   /** How the failure's message begins, such as `base image "x"`. */
   readonly subject: string;
   readonly auth: RegistryAuth;
+  /** Such as `registry.test:5000`; null: none is asked. */
+  readonly registry: string | null;
   /** The arguments of buildah without the credentials, which follow the first of them. */
   readonly args: readonly [command: string, ...rest: string[]];
 }
 
-/** Pulls and pushes: no code of a repository runs here, so these commands have the host's network and the credentials. */
+/**
+ * Pulls and pushes: no code of a repository runs here, so these commands have the credentials. Where they connect to is
+ * decided by the Dockerfile and the project, so they have the cage's own network.
+ */
 export class RegistryClient {
   public constructor(
     private readonly place: BuildahPlace,
@@ -32,10 +37,12 @@ export class RegistryClient {
   ) {}
 
   /**
-   * Tries up to four times where the trouble may pass.
+   * Tells at once what the cage's network would refuse; else tries up to four times where the trouble may pass.
    * @throws BuildFailure with the cause in plain words.
    */
   public async run(task: RegistryTask): Promise<void> {
+    const refusal = task.registry === null ? null : await this.place.refusal(task.registry);
+    if (refusal !== null) throw new BuildFailure(`${task.subject}: ${refusal}`);
     for (let attempt = 0; ; attempt += 1) {
       const error = await this.attempt(task);
       if (error === null) return;

@@ -27,7 +27,11 @@ export function readRegistryFailure(error: string, hadCredentials: boolean): Reg
     return { reason: `${who}: unauthorized`, transient: false };
   }
   if (unreachable.test(text) && !/manifest unknown/i.test(text)) {
-    return { reason: `registry unreachable: ${cause}`, transient: true };
+    // At which call a connection breaks is chance.
+    return {
+      reason: `registry unreachable: ${cause.replace(/^(?:connect|read|write): (?=connection reset)/, '')}`,
+      transient: true,
+    };
   }
   if (absent.test(text)) return { reason: 'not found in the registry', transient: false };
   if (crowded.test(text)) return { reason: 'the registry allows no more requests at present', transient: true };

@@ -1,3 +1,5 @@
+import { relayScript } from './relay-script';
+
 /**
  * How a cage's own network reaches the outside: `veth` (as root: a pair of virtual interfaces and address translation),
  * `slirp4netns` (as an ordinary user: a user-mode network stack), or `none` (loopback only).
@@ -12,8 +14,8 @@ export const networkSlots = 16_384;
 
 /**
  * The host's rules for all cages, loaded in one transaction before each cage; nothing in them belongs to one build, and
- * the interface vanishes with its cage, so a crash leaves nothing to sweep. Cages reach no service of the host but its
- * resolver, and not one another. TCP segments are clamped to the way out, whose MTU may be less than the cage's.
+ * the interface vanishes with its cage, so a crash leaves nothing to sweep. Cages reach no service of the host but name
+ * servers, and not one another. TCP segments are clamped to the way out, whose MTU may be less than the cage's.
  */
 const hostRules = `
 table inet image_factory
@@ -38,18 +40,30 @@ table inet image_factory {
 `;
 
 /**
- * Shell functions for the first process of a cage: \`own_network KIND SLOT\` makes the network namespace "$root/net" and
- * gives it its way out. They run in the host's network namespace, as root or as root of the cage's user namespace.
+ * Shell functions for the first process of a cage: \`own_network KIND SLOT INNER OUTER NODE RELAYED\` makes the network
+ * namespace "$root/net", gives it its way out and filters it, inside by the rules INNER and on the host by OUTER. They run
+ * in the host's network namespace, as root or as root of the cage's user namespace.
+ *
+ * A process holds the rules of OUTER: the kernel drops a table with the flag \`owner\` when its owner ends, however that
+ * happens. Where a filter cannot be had there is no network.
  */
 export const networkScript = `
 own_network() {
   : > "$root/net"
-  unshare --net="$root/net" ip link set lo up || fail "no network namespace can be made"
+  unshare --net="$root/net" true || fail "no network namespace can be made"
+  error=$(nsenter --net="$root/net" ip link set lo up 2>&1) || [ "$1" = none ] || fail "ip: $error"
   case $1 in
-    veth) veth "$2" ;;
-    slirp4netns) slirp ;;
+    none) ;;
+    *)
+      error=$(printf '%s' "$3" | nsenter --net="$root/net" nft -f - 2>&1) || fail "nftables refused the rules: $error"
+      ;;
   esac
-  # A packet filter for the inside belongs here: nothing of the build has run in this namespace yet.
+  case $1 in
+    veth) veth "$2" "$4" ;;
+    slirp4netns) slirp ;;
+    slirp4netns-without-dns) slirp --disable-dns ;;
+  esac
+  [ "$6" = '[]' ] || relay "$5" "$6"
 }
 
 veth() {
@@ -65,6 +79,7 @@ ${hostRules}RULES
     attempts=$((attempts + 1))
     slot=$(((slot + 1) % ${networkSlots}))
   done
+  hold "ifcage$slot" "$2"
   subnet="198.19.$((slot / 64))"
   low=$((slot % 64 * 4))
   ip -batch - <<HOST || fail "the virtual interface refused its address"
@@ -80,12 +95,38 @@ route add default via $subnet.$((low + 1))
 CAGE
 }
 
+hold() {
+  mkfifo "$root/filter"
+  nft -i <"$root/filter" >"$root/filter.log" 2>&1 &
+  exec 8>"$root/filter"
+  printf '%s\\n' "$2" | sed "s/IFCAGE/$1/g" >&8
+  attempts=1
+  until nft list table inet "$1" >/dev/null 2>&1; do
+    [ "$attempts" -lt 500 ] || fail "nftables refused the rules of the host: $(tail -n 3 "$root/filter.log" | paste -s -d ' ')"
+    attempts=$((attempts + 1))
+    sleep 0.01
+  done
+}
+
 slirp() {
   mkfifo "$root/slirp"
-  slirp4netns --configure --mtu=1500 --disable-host-loopback --netns-type=path --ready-fd=9 "$root/net" tap0 \\
+  slirp4netns --configure --mtu=1500 --disable-host-loopback "$@" --netns-type=path --ready-fd=9 "$root/net" tap0 \\
     </dev/null >"$root/slirp.log" 2>&1 9>"$root/slirp" &
   ready=
   read -r ready < "$root/slirp" || :
   [ "$ready" = 1 ] || fail "slirp4netns: $(tail -n 2 "$root/slirp.log" | paste -s -d ' ')"
 }
+
+relay() {
+  mkfifo "$root/relay"
+  env -i PATH="$PATH" "$1" -e ${quoted(relayScript)} "$root/net" "$2" \\
+    </dev/null >"$root/relay.log" 2>&1 9>"$root/relay" &
+  ready=
+  read -r ready < "$root/relay" || :
+  [ "$ready" = 1 ] || fail "no relay to the servers of this host: $(tail -n 2 "$root/relay.log" | paste -s -d ' ')"
+}
 `;
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -12,7 +12,7 @@ export const cageFailurePrefix = 'cage: ';
  *   bind SOURCE NAME rw|ro   shows a directory of the host as "$root/NAME"
  *   hide PATH                shows nothing of a directory or file of the host
  *   resolver TEXT            what the command finds as /etc/resolv.conf
- *   network KIND SLOT        a network namespace of its own
+ *   network KIND SLOT INNER OUTER NODE RELAYED   a network namespace of its own
  *   user UID GID             who runs the command; without it, root of the namespace
  *   directory PATH           where the command starts
  *
@@ -54,9 +54,9 @@ while [ "$1" != -- ]; do
       shift 2
       ;;
     network)
-      own_network "$2" "$3"
+      own_network "$2" "$3" "$4" "$5" "$6" "$7"
       enter="nsenter --net=$root/net --"
-      shift 3
+      shift 7
       ;;
     user)
       become="setpriv --reuid $2 --regid $3 --clear-groups --inh-caps=-all --"
@@ -80,7 +80,7 @@ exec 4<&0
 (
   cd "$directory"
   unset OLDPWD
-  exec $enter $become "$@" <&4 4<&-
+  exec $enter $become "$@" <&4 4<&- 8>&-
 ) &
 child=$!
 while :; do

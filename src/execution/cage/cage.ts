@@ -9,7 +9,8 @@ import { ControlGroup, type ExceededLimit, type ResourceLimits } from './control
 import { isWithin } from '../files/is-within';
 import { removeTree } from '../files/remove-tree';
 import { BuildFailure } from '../image-builder';
-import { reachableResolver } from './resolver';
+import { findOpenings, innerRules, outerRules, refusalOf, type EgressOptions } from './egress';
+import { chosenResolver, nameServersOf, reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
 import { SecretMask } from '../process/secret-mask';
 
@@ -26,10 +27,10 @@ shift
 exec "$@"`;
 
 /**
- * `host`: the host's own network, for commands of ours alone that run no code of a repository. `own`: a network namespace
- * of its own with a way out where this host allows one, for everything that does.
+ * A network namespace of its own in any case. `none`: with its loopback alone. `own`: with a filtered way out where this
+ * host allows one, for everything that a repository or a project decides where to connect to.
  */
-export type CageNetwork = 'host' | 'own';
+export type CageNetwork = 'none' | 'own';
 
 export interface CageOptions {
   /** Who runs the commands when the service is root. */
@@ -38,6 +39,8 @@ export interface CageOptions {
   readonly dataDir: string;
   /** More files and directories that no command may see, such as the operator's registry credentials. */
   readonly hidden?: readonly string[];
+  /** What commands with a network may reach; by default the public Internet and the host's name servers. */
+  readonly egress?: EgressOptions;
   /** What the processes of one command may use; without it, what the host has. */
   readonly limits?: ResourceLimits;
   /** Masks what commands print; asked for each command, as secrets change. */
@@ -77,7 +80,7 @@ export class Cage {
     if (absent.length > 0) throw new Error(`Missing: ${absent.join(', ')}; install util-linux and uidmap.`);
     const lines: string[] = [];
     const onLine: RunOptions['onLine'] = ({ text }) => void lines.push(text);
-    const { exitCode } = await this.run({ writable: {} }, ['true'], 'host', null, { env: {}, onLine });
+    const { exitCode } = await this.run({ writable: {} }, ['true'], 'none', null, { env: {}, onLine });
     if (exitCode === 0) return;
     throw new Error(
       `Builds cannot be isolated on this host: ${lines.join('; ') || `exit code ${exitCode ?? 'none'}`}.`,
@@ -89,6 +92,11 @@ export class Cage {
     const { missing } = await this.findEgress();
     const unlimited = await this.tryGroup();
     return [missing, unlimited].filter((each) => each !== null);
+  }
+
+  /** Why commands with a network cannot reach a server, such as `registry.test:5000`; null when no rule is in their way. */
+  public refusal(server: string, usualPort: number): Promise<string | null> {
+    return refusalOf(server, usualPort, this.egressOptions.allow);
   }
 
   /** Removes what killed workers left in the kernel. */
@@ -120,7 +128,7 @@ export class Cage {
   public async removeDir(directory: string, signal?: AbortSignal): Promise<void> {
     if ((await removeTree(directory, signal)) === null) return;
     const view = this.view({ writable: { gone: directory } });
-    await view.run('host')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
+    await view.run('none')(['find', view.inside(directory), '-xdev', '-mindepth', '1', '-delete'], {
       env: {},
       signal,
     });
@@ -148,10 +156,10 @@ export class Cage {
   private async tryEgress(): Promise<{ readonly kind: Egress; readonly missing: string | null }> {
     const { buildUser } = await this.who();
     const kind: Egress = buildUser === null ? 'slirp4netns' : 'veth';
-    const tools = kind === 'veth' ? ['ip', 'nft'] : ['ip', 'slirp4netns'];
+    const tools = kind === 'veth' ? ['ip', 'nft'] : ['ip', 'nft', 'slirp4netns'];
     const absent = tools.filter((tool) => !isInstalled(tool));
     const none = (reason: string) =>
-      ({ kind: 'none', missing: `RUN steps have no network but loopback: ${reason}.` }) as const;
+      ({ kind: 'none', missing: `Builds have no network but loopback: ${reason}.` }) as const;
     if (absent.length > 0) return none(`${absent.join(' and ')} not installed`);
     try {
       await this.run({ writable: {} }, ['true'], kind, null, { env: {} });
@@ -159,10 +167,12 @@ export class Cage {
       if (error instanceof CageError) return none(error.message);
       throw error;
     }
-    const resolves = kind === 'slirp4netns' || (await reachableResolver()) !== null;
+    const resolves = (await this.resolver(kind)) !== null;
     return {
       kind,
-      missing: resolves ? null : 'RUN steps resolve no names: the host has no name server off its loopback.',
+      missing: resolves
+        ? null
+        : 'Builds resolve no names: the host has no name server off its loopback (BUILD_DNS can name one).',
     };
   }
 
@@ -186,11 +196,7 @@ export class Cage {
   ): Promise<RunResult> {
     const { buildUser } = await this.who();
     const words = [...bindings(dirs), ...(await this.hiding())];
-    if (network !== 'host') {
-      const kind = network === 'own' ? (await this.findEgress()).kind : network;
-      const resolver = kind === 'slirp4netns' ? 'nameserver 10.0.2.3\n' : ((await reachableResolver()) ?? '');
-      words.push('resolver', resolver, 'network', kind, String(randomInt(networkSlots)));
-    }
+    words.push(...(await this.networkWords(network)));
     if (buildUser !== null) words.push('user', String(buildUser.uid), String(buildUser.gid));
     if (directory !== null) words.push('directory', directory);
 
@@ -224,6 +230,32 @@ export class Cage {
     const result = await this.withinLimits(running, group);
     if (result.exitCode !== cageFailureStatus || reason === '') return result;
     throw new CageError(reason.slice(cageFailurePrefix.length));
+  }
+
+  private async networkWords(network: CageNetwork | Egress): Promise<string[]> {
+    const kind = network === 'own' ? (await this.findEgress()).kind : network;
+    const slot = String(randomInt(networkSlots));
+    const resolver = (await this.resolver(kind)) ?? '';
+    const { allow } = this.egressOptions;
+    // What needs no network has no relay either.
+    const openings = await findOpenings(network === 'none' ? [] : allow, nameServersOf(resolver));
+    const rules = kind === 'none' ? ['', ''] : [innerRules(openings), kind === 'veth' ? outerRules(openings) : ''];
+    const relayed = JSON.stringify(openings.relayed);
+    const word = kind === 'slirp4netns' && this.egressOptions.nameServers.length > 0 ? `${kind}-without-dns` : kind;
+    return ['resolver', resolver, 'network', word, slot, ...rules, process.execPath, relayed];
+  }
+
+  /** The resolv.conf of a cage; null when it can resolve no names. */
+  private async resolver(kind: Egress): Promise<string | null> {
+    const { nameServers } = this.egressOptions;
+    if (kind === 'none') return null;
+    if (nameServers.length > 0) return chosenResolver(nameServers);
+    // The forwarder of slirp4netns asks the name servers of the host, also one on its loopback.
+    return kind === 'slirp4netns' ? 'nameserver 10.0.2.3\n' : reachableResolver();
+  }
+
+  private get egressOptions(): EgressOptions {
+    return this.options.egress ?? { allow: [], nameServers: [] };
   }
 
   /** Why nothing can be limited here; null when it can. */

@@ -20,3 +20,13 @@ export async function reachableResolver(): Promise<string | null> {
   }
   return null;
 }
+
+/** The resolv.conf that asks these name servers alone. */
+export function chosenResolver(nameServers: readonly string[]): string {
+  return nameServers.map((address) => `nameserver ${address}\n`).join('');
+}
+
+/** The name servers that a resolv.conf asks. */
+export function nameServersOf(resolver: string): string[] {
+  return [...new Set([...resolver.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address]) => address ?? ''))];
+}

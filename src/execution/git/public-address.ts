@@ -5,6 +5,10 @@ import os from 'node:os';
 // What is not the public Internet (IANA special-purpose registries, RFC 6890): strangers' repositories have no business there.
 const special4 = ['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'];
 const more4 = ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4'];
+
+/** The networks of IPv4 that are not the public Internet. */
+export const deniedSubnets: readonly string[] = [...special4, ...more4];
+
 const special6 = [
   '::/128',
   '::1/128',
@@ -27,16 +31,22 @@ function blockList(subnets: readonly string[], family: 'ipv4' | 'ipv6'): BlockLi
   return list;
 }
 
-const denied4 = blockList([...special4, ...more4], 'ipv4');
+const denied4 = blockList(deniedSubnets, 'ipv4');
 const denied6 = blockList([...special6, ...wrapping6], 'ipv6');
 
-function isOwn(address: string): boolean {
-  return Object.values(os.networkInterfaces()).some((each) => each?.some((own) => own.address === address) === true);
+/** The addresses of this host's interfaces, also the public ones. */
+export function ownAddresses(): string[] {
+  return Object.values(os.networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+}
+
+/** Whether an IP address is this host's, and so leads nowhere else. */
+export function isOwnAddress(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || ownAddresses().includes(address);
 }
 
 /** Whether an IP address is one of the public Internet and none of this host. */
 export function isPublicAddress(address: string): boolean {
-  if (isIP(address) === 0 || isOwn(address)) return false;
+  if (isIP(address) === 0 || isOwnAddress(address)) return false;
   return isIPv6(address) ? !denied6.check(address, 'ipv6') : !denied4.check(address, 'ipv4');
 }
 

@@ -6,6 +6,8 @@ import { Service } from '../../support/service';
 import { Tenant } from '../../support/tenant';
 
 const repository = new BuildRepository();
+/** Where nothing listens. */
+const nobody = '127.0.0.1:1';
 let registry: Registry;
 let service: Service;
 /** May use the operator's credentials below `team`. */
@@ -16,7 +18,11 @@ let base: BuildDto;
 beforeAll(async () => {
   registry = await Registry.start();
   repository.script('base', 'RUN echo of the base > /base');
-  const settings = { ...repository.settings, REGISTRY_AUTH_FILE: await registry.writeAuthFile() };
+  const settings = {
+    ...repository.settings,
+    REGISTRY_AUTH_FILE: await registry.writeAuthFile(),
+    BUILD_EGRESS_ALLOW: `${registry.host},${nobody}`,
+  };
   service = await Service.startOnServer({ settings });
   granted = await Tenant.make(service, [`${registry.host}/team`]);
   stranger = await Tenant.make(service);
@@ -150,10 +156,10 @@ describe("the operator's credentials", () => {
 });
 
 it('says that a registry cannot be reached', async () => {
-  repository.branch('nowhere', { Dockerfile: `FROM 127.0.0.1:1/nothing\n${shell.replace(/^.*\n/, '')}` });
+  repository.branch('nowhere', { Dockerfile: `FROM ${nobody}/nothing\n${shell.replace(/^.*\n/, '')}` });
   const build = await stranger.run(await makeProject(stranger), { branch: 'nowhere' });
   expect(build.error_message).toMatch(
-    /^base image "127\.0\.0\.1:1\/nothing": registry unreachable: .*refused \(after 4 tries\)$/,
+    /^base image "127\.0\.0\.1:1\/nothing": registry unreachable: .*re(?:fused|set by peer) \(after 4 tries\)$/,
   );
   const tries = (await stranger.lines(build.id)).map((line) => /try (\d) of 4 follows in \d+ s$/.exec(line)?.[1]);
   expect(tries.filter((number) => number !== undefined)).toEqual(['2', '3', '4']);

@@ -10,7 +10,7 @@ let team: string;
 beforeAll(async () => {
   registry = await Registry.start();
   team = `${registry.host}/team`;
-  room = await EngineRoom.open({ authFile: await registry.writeAuthFile() });
+  room = await EngineRoom.open({ authFile: await registry.writeAuthFile(), egress: { allow: [registry.host] } });
   await room.build({ Dockerfile: shell }, { imageRepository: `${team}/base`, tag: 'v1', registryPrefixes: [team] });
 });
 afterAll(async () => {
@@ -91,7 +91,10 @@ describe('without a grant', () => {
 });
 
 it('tells that the registry refused wrong credentials', async () => {
-  const other = await EngineRoom.open({ authFile: await registry.writeAuthFile('wrong') });
+  const other = await EngineRoom.open({
+    authFile: await registry.writeAuthFile('wrong'),
+    egress: { allow: [registry.host] },
+  });
   const wishes = { imageRepository: `${team}/app`, registryPrefixes: [team] };
   try {
     expect(await failure({ Dockerfile: 'FROM scratch\nCOPY busybox /\n' }, wishes, other)).toBe(

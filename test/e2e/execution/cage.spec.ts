@@ -18,7 +18,7 @@ let secretFile: string;
 let cage: Cage;
 
 /** Runs a shell script in a cage that shows `work` (writable) and `source` (read-only). */
-const run = async (script: string, network: CageNetwork = 'host', options: Partial<RunOptions> = {}) => {
+const run = async (script: string, network: CageNetwork = 'none', options: Partial<RunOptions> = {}) => {
   const [work, source] = ['work', 'source'].map((name) => path.join(dataDir, name));
   const view = cage.view({ writable: { work: String(work) }, readOnly: { source: String(source) } });
   const lines: string[] = [];
@@ -52,7 +52,7 @@ it('can be made on this host', async () => {
 it('passes on output, input, exit status and the given environment, and nothing of our own', async () => {
   const { lines, exitCode } = await run(
     'echo "$GIVEN"; echo err >&2; cat; env | cut -d= -f1 | sort | xargs; exit 7',
-    'host',
+    'none',
     {
       env: { GIVEN: 'a b' },
       stdin: 'typed\n',
@@ -92,16 +92,21 @@ it('runs commands without any capability over the host', async () => {
   expect(os.hostname()).not.toBe('changed-by-a-test');
 });
 
-it('reaches the loopback of the host only with the host’s network', async () => {
+it('reaches no server on the loopback of the host, but by a relay to the one that is allowed', async () => {
   const server = net.createServer((socket) => socket.end('reached\n')).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const fetchIt = `busybox nc -w 2 127.0.0.1 ${port} </dev/null || echo refused`;
+  const closed = cage;
   try {
-    expect((await run(fetchIt, 'host')).lines).toContain('reached');
+    expect((await run(fetchIt, 'none')).lines).toContain('refused');
     expect((await run(fetchIt, 'own')).lines).toContain('refused');
+    cage = new Cage({ buildUser, dataDir, egress: { allow: [`127.0.0.1:${port}`], nameServers: [] } });
+    expect((await run(fetchIt, 'own')).lines).toContain('reached');
+    expect((await run(fetchIt, 'none')).lines).toContain('refused');
   } finally {
+    cage = closed;
     server.close();
   }
 });
@@ -130,7 +135,7 @@ describe('an abort', () => {
     };
     const lines: string[] = [];
     const began = performance.now();
-    await expect(run(`: ${mark}; ${script}`, 'host', { signal: stop.signal, killAfterMs, onLine })).rejects.toThrow(
+    await expect(run(`: ${mark}; ${script}`, 'none', { signal: stop.signal, killAfterMs, onLine })).rejects.toThrow(
       'stop',
     );
     expect(processesWith(mark)).toEqual([]);

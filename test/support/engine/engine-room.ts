@@ -5,6 +5,7 @@ import path from 'node:path';
 import { BuildahBuilder, type BuildahBuilderOptions } from '../../../src/execution/buildah/buildah-builder';
 import { noSecrets } from '../../../src/execution/build-secrets';
 import { Cage } from '../../../src/execution/cage/cage';
+import type { EgressOptions } from '../../../src/execution/cage/egress';
 import type { BuiltImage, ImageBuild } from '../../../src/execution/image-builder';
 import { RecordedOutput } from './recorded-output';
 
@@ -30,6 +31,10 @@ export async function writeCheckout(directory: string, files: Files): Promise<vo
 
 export type BuildWishes = Partial<Omit<ImageBuild, 'checkoutDir'>> & { readonly signal?: AbortSignal };
 
+export type RoomOptions = Partial<BuildahBuilderOptions> & { readonly egress?: Partial<EgressOptions> };
+
+const closed: EgressOptions = { allow: [], nameServers: [] };
+
 /** An engine with a data directory of its own below a directory that only its owner can enter. */
 export class EngineRoom {
   private constructor(
@@ -39,16 +44,16 @@ export class EngineRoom {
     public readonly builder: BuildahBuilder,
   ) {}
 
-  public static async open(options: Partial<BuildahBuilderOptions> = {}): Promise<EngineRoom> {
+  public static async open(options: RoomOptions = {}): Promise<EngineRoom> {
     return EngineRoom.openAt(await mkdtemp(path.join(os.tmpdir(), 'image-factory-engine-')), options);
   }
 
   /** With the data of an earlier one below this directory, if there was one. */
-  public static async openAt(home: string, options: Partial<BuildahBuilderOptions> = {}): Promise<EngineRoom> {
+  public static async openAt(home: string, { egress, ...options }: RoomOptions = {}): Promise<EngineRoom> {
     await chmod(home, 0o700);
     const dataDir = path.join(home, 'data');
     await mkdir(dataDir, { recursive: true });
-    const cage = new Cage({ buildUser, dataDir });
+    const cage = new Cage({ buildUser, dataDir, egress: { ...closed, ...egress } });
     return new EngineRoom(
       home,
       dataDir,
