@@ -36,6 +36,13 @@ describe('base images', () => {
     expect(() => images('FROM $BASE\n', { BASE: 'alpine' })).toThrow('line 1: "$BASE" ("") names no image');
   });
 
+  it('resolves words as the engine does: quotes, escapes, variables within defaults', () => {
+    const text = `ARG A='one' B="two"'-three' C=fo\\ur\nARG D="\${A}-$B"\nFROM "reg.test/\${X:-\${D}-$C}:\${A:+v}1"\n`;
+    expect(images(text)).toEqual(['reg.test/one-two-three-four:v1']);
+    expect(images("ARG A='$X'\nFROM reg.test/a${B-b}${B+c}$B\n")).toEqual(['reg.test/ab:latest']);
+    expect(images('\uFEFFARG A=a\r\nFROM $A \\\r\n  AS x\r\n')).toEqual(['docker.io/library/a:latest']);
+  });
+
   it('lists each image once, also those of COPY --from and RUN --mount, and none of unneeded stages', () => {
     const text =
       'FROM debian AS unneeded\nFROM alpine\nCOPY --from=tools:1 /a /a\nRUN --mount=from=tools:1,target=/x true\nCOPY --from=alpine / /y\n';
@@ -66,6 +73,45 @@ describe('what no build can succeed with', () => {
     expect(() => plan(text)).toThrow(new BuildFailure(message));
   });
 
+  const elsewhere = 'oci-archive:/x';
+
+  // Each was read by the engine, and by nobody before it, as the path of an archive.
+  it.each([
+    ['quotes side by side', `ARG B="oci-arch"'ive:/x'\nFROM $B\n`],
+    ['an argument of the line before its own', `ARG C=${elsewhere}\nARG C=scratch B=$C\nFROM $B\n`],
+    ['an argument that its own line gives', `ARG C=scratch B=\${C:-${elsewhere}}\nFROM $B\n`],
+    ['an argument of the platform, which some engines lack', `FROM \${TARGETOS:-${elsewhere}}\n`],
+    ['an escape of two characters', `# escape=\`\`\nFROM scratch\nCOPY a /\\\nFROM ${elsewhere}\n`],
+    ['an escape behind another directive', `# x=y\n# escape=\`\nFROM scratch\nCOPY a /\`\nFROM ${elsewhere}\n`],
+    ['an escape behind a comment', `# a note\n\n# ESCAPE = \` \nFROM scratch\nCOPY a /\`\nFROM ${elsewhere}\n`],
+    ['a carriage return before the end of a line', `FROM scratch\nCOPY a /\\\r\r\nFROM ${elsewhere}\n`],
+    ['a stage that seems needless', `FROM ${elsewhere}\nFROM scratch\nENV a=b\n`],
+    ['the name of a stage', `FROM scratch AS ${elsewhere}\nFROM ${elsewhere}\n`],
+    ['words of another escape character', `# escape=\`\nARG B=${elsewhere} C=\\" B=x "\nFROM $B\n`],
+  ])('refuses another place than a registry behind %s', (_, text) => {
+    expect(() => plan(text)).toThrow(BuildFailure);
+  });
+
+  it('refuses it in what the build is given', () => {
+    for (const name of ['HTTP_PROXY', 'http_proxy', 'BASE']) {
+      expect(() => plan(`FROM \${${name}:-scratch}\n`, { [name]: elsewhere })).toThrow('names no image');
+      expect(plan(`FROM \${${name}:-scratch}\n`, { [name]: '' }).baseImages).toEqual([]);
+    }
+  });
+
+  it('keeps the escape characters of the first line', () => {
+    expect(plan('# escape=`\nFROM a AS `\n  b\nRUN c `\n  d\n').stepCount).toBe(2);
+    expect(plan('# syntax=docker/dockerfile:1\n# escape=\\\nFROM a\nRUN c \\\n  d\n').stepCount).toBe(2);
+  });
+
+  it.each([
+    ['FROM ${x\n', 'line 1: it has a variable that cannot be read before the build'],
+    ['FROM ${x:-y\n', 'line 1: it has a variable without an end'],
+    ['ARG A=${x#y}\nFROM a\n', 'line 1: it has a variable that cannot be read before the build'],
+  ])('refuses %j', (text, message) => {
+    expect(() => plan(text)).toThrow(message);
+  });
+
   it('refuses here-documents where the engine does not know them', () => {
     const text = 'FROM a\nRUN <<END\necho hi\nEND\n';
     expect(() => plan(text, {}, false)).toThrow('line 2: here-documents (<<EOF) need buildah 1.33');
@@ -80,6 +126,10 @@ describe('a hostile Dockerfile', () => {
       /^Dockerfile "Dockerfile": line \d+: its variables make too long a text\.$/,
     );
     expect(() => plan(`ARG a=${'x'.repeat(1_000)}\nFROM ${'$a'.repeat(100_000)}\n`)).toThrow('too long a text');
+  });
+
+  it('is refused when its variables are nested too deeply', () => {
+    expect(() => plan(`FROM ${'${x:-'.repeat(10_000)}\n`)).toThrow('line 1: its variables are nested too deeply');
   });
 
   it('may chain as many stages as it has room for', () => {

@@ -1,8 +1,8 @@
-import os from 'node:os';
 import { Copy, DockerfileParser, From, Keyword, ModifiableInstruction, Run, type Instruction } from 'dockerfile-ast';
-import { argDefaults, expand } from './dockerfile-words';
+import { GlobalArguments, ownPlatform } from './dockerfile-arguments';
 import { BuildFailure } from '../image-builder';
-import { parseImageName, type ImageName } from './image-name';
+import { textProblem } from './dockerfile-text';
+import { namesOtherPlace, parseImageName, type ImageName } from './image-name';
 
 /** A stage that will run. */
 export interface PlannedStage {
@@ -47,26 +47,31 @@ interface Stage {
 }
 
 const keywords: ReadonlySet<string> = new Set(Object.values(Keyword));
-const architecture = new Map([['x64', 'amd64']]).get(os.arch()) ?? os.arch();
-const platform = { OS: 'linux', ARCH: architecture, PLATFORM: `linux/${architecture}` };
-const platformArgs = Object.entries(platform).flatMap(([part, value]): [string, string][] => [
-  [`BUILD${part}`, value],
-  [`TARGET${part}`, value],
-]);
 
 /**
  * Reads a Dockerfile as the engine will.
  * @throws BuildFailure with file and line for what no build can succeed with.
  */
 export function planDockerfile(source: DockerfileSource): DockerfilePlan {
-  const fail: Fail = (at, problem) => {
-    const line = at === null ? '' : ` line ${at.getRange().start.line + 1}:`;
-    throw new BuildFailure(`Dockerfile "${source.name}":${line} ${problem}.`);
+  const failAt = (line: number | null, problem: string): never => {
+    throw new BuildFailure(`Dockerfile "${source.name}":${line === null ? '' : ` line ${line}:`} ${problem}.`);
   };
-  const variables = new Map<string, string>(platformArgs);
-  const expanded: Expand = (at, text) => expand(text, variables) ?? fail(at, 'its variables make too long a text');
+  const fail: Fail = (at, problem) => failAt(at === null ? null : at.getRange().start.line + 1, problem);
+  const unclear = textProblem(source.text);
+  if (unclear !== null) failAt(unclear.line, unclear.problem);
+  const args = new GlobalArguments(source.buildArgs);
+  const dockerfile = DockerfileParser.parse(source.text.replace(/^\uFEFF/, ''));
+  const escape = dockerfile.getEscapeCharacter();
+  /** Whether words know another escape character than the usual as well depends on the engine. */
+  const certain = (at: Instruction, text: string): string =>
+    escape !== '\\' && /[\\`]/.test(text) ? fail(at, `"${text}" cannot be read before the build`) : text;
+  const expanded: Expand = (at, written) => {
+    const readings = args.expand(certain(at, written), (problem) => fail(at, problem));
+    const elsewhere = readings.find(namesOtherPlace);
+    return elsewhere === undefined ? readings[0] : fail(at, noImage(written, elsewhere));
+  };
   const stages: Stage[] = [];
-  for (const instruction of DockerfileParser.parse(source.text).getInstructions()) {
+  for (const instruction of dockerfile.getInstructions()) {
     const keyword = instruction.getKeyword();
     check(instruction, source, fail);
     if (keyword === 'FROM') {
@@ -74,7 +79,8 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
     } else if (stages.length > 0) {
       stages.at(-1)?.instructions.push(instruction);
     } else if (keyword === 'ARG') {
-      declare(variables, instruction, source.buildArgs, expanded);
+      const words = certain(instruction, instruction.getArgumentsContent() ?? '');
+      args.declare(words, (problem) => fail(instruction, problem));
     } else {
       fail(instruction, `${keyword} stands before the first FROM`);
     }
@@ -94,7 +100,7 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
 }
 
 type Fail = (at: Instruction | null, problem: string) => never;
-type Expand = (at: Instruction, text: string) => string;
+type Expand = (at: Instruction, written: string) => string;
 
 function check(instruction: Instruction, { hereDocuments }: DockerfileSource, fail: Fail): void {
   const keyword = instruction.getKeyword();
@@ -128,22 +134,29 @@ function resolve(
   const images: BaseImage[][] = [];
   // Stages need earlier ones alone: on the way back, all that needs a stage was seen before it.
   for (const [index, stage] of [...stages.entries()].reverse()) {
-    if (!needed.has(index)) continue;
+    if (!needed.has(index)) {
+      // Should the engine need it nevertheless, it must not find files of the host there.
+      for (const { at, written } of references(stage)) if (at instanceof From) expanded(at, written);
+      continue;
+    }
     const ofStage: BaseImage[] = [];
     for (const { at, written, ofPlatform, mayBeNumber } of references(stage)) {
       const name = expanded(at, written);
       const earlier = stageBefore(index, name, mayBeNumber);
       if (earlier >= 0) needed.add(earlier);
       if (earlier >= 0 || name === 'scratch') continue;
-      const image =
-        parseImageName(name) ?? fail(at, `"${written}"${name === written ? '' : ` ("${name}")`} names no image`);
+      const image = parseImageName(name) ?? fail(at, noImage(written, name));
       const wanted = ofPlatform === null ? null : expanded(at, ofPlatform);
-      ofStage.push({ name, image, platform: wanted === platform.PLATFORM ? null : wanted });
+      ofStage.push({ name, image, platform: wanted === ownPlatform ? null : wanted });
     }
     images.unshift(ofStage);
   }
   const byName = new Map(images.flat().map((each) => [each.image.qualified, each]));
   return { needed, baseImages: [...byName.values()] };
+}
+
+function noImage(written: string, name: string): string {
+  return `"${written}"${name === written ? '' : ` ("${name}")`} names no image`;
 }
 
 function hasHereDocument(instruction: Instruction): boolean {
@@ -154,19 +167,6 @@ function aliasOf(instruction: Instruction): string | null {
   return /\sas\s+(\S+)$/i.exec(instruction.getArgumentsContent() ?? '')?.[1]?.toLowerCase() ?? null;
 }
 
-function declare(
-  variables: Map<string, string>,
-  arg: Instruction,
-  given: DockerfileSource['buildArgs'],
-  expanded: Expand,
-): void {
-  for (const [name, value] of argDefaults(arg.getArgumentsContent() ?? '')) {
-    const own = Object.hasOwn(given, name) ? given[name] : undefined;
-    const final = own ?? (value === undefined ? undefined : expanded(arg, value));
-    if (final !== undefined) variables.set(name, final);
-  }
-}
-
 interface Reference {
   readonly at: Instruction;
   readonly written: string;
@@ -175,11 +175,16 @@ interface Reference {
   readonly mayBeNumber: boolean;
 }
 
+/** The image or stage that a `FROM` names; the blanks are the engine's. */
+function nameIn(from: Instruction): string {
+  return /^[^\t\v\f\r\n ]+/.exec(from.getArgumentsContent() ?? '')?.[0] ?? '';
+}
+
 /** Every image or stage that a stage takes something from. */
 function references(stage: Stage): Reference[] {
   return stage.instructions.flatMap((at): Reference[] => {
     if (at instanceof From) {
-      const written = /^\S+/.exec(at.getArgumentsContent() ?? '')?.[0] ?? '';
+      const written = nameIn(at);
       return [{ at, written, ofPlatform: at.getPlatformFlag()?.getValue() ?? null, mayBeNumber: false }];
     }
     const flags = at instanceof ModifiableInstruction ? at.getFlags() : [];

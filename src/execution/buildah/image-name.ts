@@ -18,6 +18,11 @@ const imageName = new RegExp(`^(?:(${host})/)?(${component}(?:/${component})*)(?
 /** What buildah would take for another place than a registry (`docker` needs a `//` that the grammar refuses anyway). */
 const transport = /^(?:atomic|containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball):/;
 
+/** Whether an engine would look for it in files of the host, or anywhere but in a registry. */
+export function namesOtherPlace(text: string): boolean {
+  return transport.test(text);
+}
+
 /** Reads the name of an image in a registry; null when it is none. */
 export function parseImageName(text: string): ImageName | null {
   const match = transport.test(text) || text.length > 512 ? null : imageName.exec(text);
