@@ -15,3 +15,8 @@ export interface LogEntry {
 export function logEntry(level: LogLevel, message: string, metadata: Record<string, string> | null = null): LogEntry {
   return { timestamp: new Date().toISOString(), level, message, metadata };
 }
+
+/** A caller's words as a part of one line: what a terminal would obey, and what breaks or reorders lines, is a blank. */
+export function asPartOfLine(text: string): string {
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069\u2028\u2029]+/gu, ' ');
+}

@@ -4,7 +4,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
 import { buildNotFound } from '../build-logs/build-not-found';
-import { logEntry } from '../build-logs/log-entry';
+import { asPartOfLine, logEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import { isUniqueViolation } from '../database/database-errors';
 import { Notifications } from '../database/notifications';
@@ -107,7 +107,10 @@ export class BuildsService {
     const cancelled = await this.withdrawing(id, async (manager) => {
       const build = await this.builds.cancel(manager, identity.tenantId, id, text);
       if (build === null) return null;
-      const asked = logEntry('WARN', text === null ? 'Cancelled by request' : `Cancelled by request: ${text}`);
+      const asked = logEntry(
+        'WARN',
+        text === null ? 'Cancelled by request' : `Cancelled by request: ${asPartOfLine(text)}`,
+      );
       const log =
         build.leaseToken === null
           ? await this.logs.close(manager, id, build.status, [

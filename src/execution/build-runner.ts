@@ -16,6 +16,7 @@ import { failureMessage } from './failure-message';
 import { LogBudget } from './log-budget';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
+import { plainLine } from './process/plain-line';
 import { ProgressWriter } from './progress-writer';
 import { SecretUnreadable, SecretVault } from '../secrets/secret-vault';
 import { withinLimit } from './time-limit';
@@ -23,6 +24,9 @@ import { type Workspace, Workspaces } from './workspaces';
 
 /** What the reaper says as well: whoever comes first records it, also when the database is back before the lease ends. */
 const lost: Ending = { status: 'failed', message: 'worker lost' };
+
+/** In bytes, of what is told of a build that failed. */
+const longestMessage = 4_096;
 
 /** Between two tries to record how a build ended while the database does not answer. */
 const retryMs = 500;
@@ -91,21 +95,21 @@ export class BuildRunner {
   /** Null: the build was withdrawn. */
   private async work(
     claim: Claim,
-    unmasked: BuildOutput,
+    raw: BuildOutput,
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<Ending | null> {
     let secrets = noSecrets;
     try {
       secrets = await this.secretsOf(claim, signal);
-      const output = maskedOutput(unmasked, secrets);
+      const output = plainOutput(raw, secrets);
       const limit = { part: 'build', seconds: claim.timeoutSeconds, setBy: "the project's build_timeout_seconds" };
       return await withinLimit(limit, signal, (limited) => this.build(claim, secrets, output, progress, limited));
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof BuildStopped) return reason.why === 'lost' ? lost : null;
       const message = failureMessage(reason);
-      if (message !== null) return { status: 'failed', message: secrets.mask.apply(message) };
+      if (message !== null) return { status: 'failed', message: plainLine(message, secrets.mask, longestMessage) };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
       return {
         status: 'failed',
@@ -257,10 +261,10 @@ function outputOf(log: LogWriter, progress: ProgressWriter, budget: LogBudget): 
   };
 }
 
-/** Lines of commands are masked as they are read; ours may quote the repository. */
-function maskedOutput(output: BuildOutput, { mask }: BuildSecrets): BuildOutput {
+/** Lines of commands are made plain and masked as they are read; ours may quote the repository. */
+function plainOutput(output: BuildOutput, { mask }: BuildSecrets): BuildOutput {
   return {
-    line: (level, message, step) => output.line(level, mask.apply(message), step),
+    line: (level, message, step) => output.line(level, plainLine(message, mask), step),
     stepsTotal: (total) => {
       output.stepsTotal(total);
     },

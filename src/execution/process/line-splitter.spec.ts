@@ -107,6 +107,8 @@ describe('LineSplitter', () => {
     ['DCS, APC, PM', `${esc}Pq#0${esc}\\a${esc}_G;x${esc}\\b${esc}^x\u009cc`, 'abc'],
     ['a sequence broken off by text', `${esc}[31é`, 'é'],
     ['ESC at the end', `a${esc}`, 'a'],
+    ['overrides of the order of text, not its marks', '\u202ea\u2066b\u2069\u200f\u05d0\u061c', 'ab\u200f\u05d0\u061c'],
+    ['separators that end a line for some', 'a\u2028{"level":"ERROR"}\u2029b', 'a{"level":"ERROR"}b'],
     ['bytes that are no UTF-8', Buffer.from('61ff62e6bc63c3', 'hex'), 'a\ufffdb\ufffdc\ufffd'],
   ])('sanitises: %s', (_, bytes, line) => {
     expect(split([bytes])).toEqual([line]);

@@ -7,14 +7,14 @@ export const longestLine = 16 * 1024;
 // A colour code is never cut; none is longer than this many characters.
 const longestColour = 80;
 
-/** Cuts where the text first exceeds the longest line: between characters, never inside a colour code. */
-function cutAt(text: string): number {
+/** Where the text first exceeds so many bytes: between characters, never inside a colour code. */
+export function cutAt(text: string, mostBytes = longestLine): number {
   let bytes = 0;
   let index = 0;
   while (index < text.length) {
     const code = text.codePointAt(index) ?? 0;
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    if (bytes > longestLine) break;
+    if (bytes > mostBytes) break;
     index += code < 0x10000 ? 1 : 2;
   }
   const colour = text.lastIndexOf('\u001b', index - 1);

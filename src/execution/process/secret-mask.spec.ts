@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
+import { LineSplitter } from './line-splitter';
 import { SecretMask } from './secret-mask';
 
 const secret = 'hunter2:/+?hunter2';
@@ -55,6 +56,13 @@ describe('SecretMask', () => {
   it('masks the lines of a secret of several lines', () => {
     const key = '-----BEGIN KEY-----\nMIIBVgIBADANBgkq\nAAAA\n-----END KEY-----\n';
     expect(key.split('\n').map((line) => new SecretMask([key]).apply(line))).toEqual(['***', '***', 'AAAA', '***', '']);
+  });
+
+  it('masks a secret as it is after control characters were taken out of it', () => {
+    const odd = 'hunter\u0001\u202e2hunter\u001b[2K2';
+    const lines = new LineSplitter(new SecretMask([odd]).stream());
+    expect(lines.write(Buffer.from(`a ${odd} b\n`))).toEqual(['a *** b']);
+    expect(new SecretMask([odd]).apply(odd)).toBe('***');
   });
 
   it('masks base64 that a tool has cut into lines', () => {

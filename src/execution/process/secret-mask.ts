@@ -1,4 +1,5 @@
 import { PrefixTable, shortestWord } from './prefix-table';
+import { TerminalFilter } from './terminal-filter';
 
 /** Shorter secrets are not masked: they would blot out ordinary words. */
 export const shortestSecret = shortestWord;
@@ -63,6 +64,8 @@ function formsOf(secret: string): string[] {
   if (secret.length < shortestSecret) return [];
   const lines = secret
     .split(/[\r\n]+/)
+    // What a terminal would obey in it is taken out before it is looked for.
+    .flatMap((line) => [...new Set([line, new TerminalFilter().write(line)])])
     .filter((line) => line.length >= shortestSecret)
     .flatMap(partsOf);
   const texts = lines.flatMap((line) => [line, JSON.stringify(line).slice(1, -1), ...percentForms(line)]);

@@ -4,8 +4,9 @@ const longestSequence = 64;
 /** The most characters of an OSC or DCS payload that are swallowed before the rest counts as text again. */
 const longestPayload = 128 * 1024;
 
-// Every control character but tab, LF and CR.
-const controls = /[^\P{Cc}\t\n\r]/gu;
+// Every control character but tab, LF and CR, and what shows text in another order than it has (the embeddings, overrides and
+// isolates of UAX 9; the marks for single characters stay) or breaks lines for some readers alone (U+2028, U+2029).
+const controls = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\u2028\u2029]/gu;
 
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'payload' | 'payloadEscape';
 
