@@ -87,9 +87,11 @@ describe('what no build can succeed with', () => {
     ['a carriage return before the end of a line', `FROM scratch\nCOPY a /\\\r\r\nFROM ${elsewhere}\n`],
     ['a stage that seems needless', `FROM ${elsewhere}\nFROM scratch\nENV a=b\n`],
     ['the name of a stage', `FROM scratch AS ${elsewhere}\nFROM ${elsewhere}\n`],
+    ['what is no here-document', `FROM scratch\nADD a <<E\nFROM ${elsewhere}\nE\n`],
+    ['what is one within quotes alone', `FROM scratch\nRUN echo "a <<E"\nFROM ${elsewhere}\n`],
     ['words of another escape character', `# escape=\`\nARG B=${elsewhere} C=\\" B=x "\nFROM $B\n`],
   ])('refuses another place than a registry behind %s', (_, text) => {
-    expect(() => plan(text)).toThrow(BuildFailure);
+    expect(() => plan(text, {}, false)).toThrow(BuildFailure);
   });
 
   it('refuses it in what the build is given', () => {
@@ -116,6 +118,11 @@ describe('what no build can succeed with', () => {
     const text = 'FROM a\nRUN <<END\necho hi\nEND\n';
     expect(() => plan(text, {}, false)).toThrow('line 2: here-documents (<<EOF) need buildah 1.33');
     expect(plan(text).stepCount).toBe(2);
+    expect(() => plan('FROM a\nCOPY <<-"END" /x\nhi\nEND\n', {}, false)).toThrow('line 2: here-documents');
+  });
+
+  it.each(['$((1<<20))', "'1 << 3'", 'bash <<< word', '"a <<b"'])('takes %s for no here-document', (word) => {
+    expect(plan(`FROM a\nRUN echo ${word}\nENV b\nFROM c\n`, {}, false).stageCount).toBe(2);
   });
 });
 

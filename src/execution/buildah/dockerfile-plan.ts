@@ -1,5 +1,6 @@
-import { Copy, DockerfileParser, From, Keyword, ModifiableInstruction, Run, type Instruction } from 'dockerfile-ast';
+import { DockerfileParser, From, Keyword, ModifiableInstruction, type Instruction } from 'dockerfile-ast';
 import { GlobalArguments, ownPlatform } from './dockerfile-arguments';
+import { wordsOf } from './dockerfile-words';
 import { BuildFailure } from '../image-builder';
 import { textProblem } from './dockerfile-text';
 import { namesOtherPlace, parseImageName, type ImageName } from './image-name';
@@ -48,19 +49,24 @@ interface Stage {
 
 const keywords: ReadonlySet<string> = new Set(Object.values(Keyword));
 
+/** Stands for `<<` where it begins no here-document: as long, and in no Dockerfile. */
+const hidden = '\0\0';
+
 /**
  * Reads a Dockerfile as the engine will.
  * @throws BuildFailure with file and line for what no build can succeed with.
  */
 export function planDockerfile(source: DockerfileSource): DockerfilePlan {
   const failAt = (line: number | null, problem: string): never => {
-    throw new BuildFailure(`Dockerfile "${source.name}":${line === null ? '' : ` line ${line}:`} ${problem}.`);
+    throw new BuildFailure(
+      `Dockerfile "${source.name}":${line === null ? '' : ` line ${line}:`} ${problem.replaceAll(hidden, '<<')}.`,
+    );
   };
   const fail: Fail = (at, problem) => failAt(at === null ? null : at.getRange().start.line + 1, problem);
   const unclear = textProblem(source.text);
   if (unclear !== null) failAt(unclear.line, unclear.problem);
   const args = new GlobalArguments(source.buildArgs);
-  const dockerfile = DockerfileParser.parse(source.text.replace(/^\uFEFF/, ''));
+  const dockerfile = DockerfileParser.parse(withoutFalseHereDocuments(source).replace(/^\uFEFF/, ''));
   const escape = dockerfile.getEscapeCharacter();
   /** Whether words know another escape character than the usual as well depends on the engine. */
   const certain = (at: Instruction, text: string): string =>
@@ -159,8 +165,20 @@ function noImage(written: string, name: string): string {
   return `"${written}"${name === written ? '' : ` ("${name}")`} names no image`;
 }
 
+/**
+ * The parser takes more for the beginning of a here-document than engines do, and would hide the lines up to its end: those
+ * that engines run.
+ */
+function withoutFalseHereDocuments({ text, hereDocuments }: DockerfileSource): string {
+  return text.replace(hereDocuments ? /(?<!(?:^|\s)\d*)<<|<<(?!-?[^<\s])/g : /<</g, hidden);
+}
+
+/** Of an engine that does not know them: it would take their lines for instructions. */
 function hasHereDocument(instruction: Instruction): boolean {
-  return (instruction instanceof Run || instruction instanceof Copy) && instruction.getHeredocs().length > 0;
+  const words = wordsOf(instruction.getArgumentsContent() ?? '');
+  return (
+    ['RUN', 'COPY', 'ADD'].includes(instruction.getKeyword()) && words.some((word) => /^\d*\0\0-?[^<\0]+$/.test(word))
+  );
 }
 
 function aliasOf(instruction: Instruction): string | null {
