@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { AccessModule } from './access/access.module';
 import { ApiKeysModule } from './api-keys/api-keys.module';
+import { AuditModule } from './audit/audit.module';
 import { AuthModule } from './auth/auth.module';
 import { BuildLogsModule } from './build-logs/build-logs.module';
 import { BuildStatusModule } from './build-status/build-status.module';
@@ -33,6 +34,7 @@ export class AppModule {
         HttpModule,
         RateLimitsModule,
         AccessModule,
+        AuditModule,
         UsersModule,
         TenantsModule,
         AuthModule,

@@ -3,6 +3,8 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
 import { version } from '../package.json';
 import { AppModule } from './app.module';
+import { RefusalLog } from './audit/refusal-log';
+import { Visits } from './audit/visits';
 import { LogStreamDoor } from './build-logs/log-stream.door';
 import type { Env } from './config/env';
 import { Lifetime } from './config/lifetime';
@@ -39,7 +41,14 @@ export async function createApp(env: Env, logger: Logger, lifetime = new Lifetim
   app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
   app.use(trace, securityHeaders, requestLog(logger), requireHost, takeUndecodablePath);
   allowOrigins(app, env.ALLOWED_ORIGINS);
-  app.use('/api/v1', noStore);
+  const refusals = app.get(RefusalLog);
+  app.use(
+    '/api/v1',
+    noStore,
+    app.get(Visits).middleware((visit, request, status) => {
+      refusals.heard(visit, request, status);
+    }),
+  );
   const stopListening = (): void => {
     adapter.stopListening();
   };

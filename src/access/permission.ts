@@ -18,6 +18,7 @@ export const permissions = [
   'user:update',
   'api-key:list',
   'api-key:delete',
+  'audit:read',
   'tenant:create',
   'tenant:list',
   'tenant:update',
@@ -44,6 +45,7 @@ const admin: readonly Permission[] = [
   'user:update',
   'api-key:list',
   'api-key:delete',
+  'audit:read',
 ];
 
 const ofRole: Readonly<Record<Role, readonly Permission[]>> = { viewer, developer, admin };

@@ -3,7 +3,6 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { DataSource, type EntityManager, Repository } from 'typeorm';
 import type { Permission, Role } from '../access/permission';
 import { query } from '../database/query';
-import { transact } from '../database/transact';
 import { offsetOf, type PageQuery } from '../http/page';
 import { ApiKeyEntity } from './api-key.entity';
 
@@ -42,22 +41,24 @@ export class ApiKeysRepository {
    * Adds a key to those of an enabled user. Two at once of one user wait for each other, so that the limit is exact.
    * @param most how many keys a user may have that have not ended
    */
-  public insert(key: NewApiKeyRow, most: number): Promise<ApiKeyEntity | 'no such user' | 'too many'> {
-    return transact(this.dataSource, async (manager) => {
-      const owner = await query(
-        manager,
-        'SELECT id FROM users WHERE id = $1 AND tenant_id = $2 AND disabled_at IS NULL FOR NO KEY UPDATE',
-        [key.userId, key.tenantId],
-      );
-      if (owner.length === 0) return 'no such user';
-      await query(
-        manager,
-        'DELETE FROM api_keys WHERE user_id = $1 AND tenant_id = $2 AND expires_at < now() - $3::interval',
-        [key.userId, key.tenantId, shownAfterEnd],
-      );
-      const id = await this.insertBelow(manager, key, most);
-      return id === undefined ? 'too many' : manager.getRepository(ApiKeyEntity).findOneByOrFail({ id });
-    });
+  public async insert(
+    manager: EntityManager,
+    key: NewApiKeyRow,
+    most: number,
+  ): Promise<ApiKeyEntity | 'no such user' | 'too many'> {
+    const owner = await query(
+      manager,
+      'SELECT id FROM users WHERE id = $1 AND tenant_id = $2 AND disabled_at IS NULL FOR NO KEY UPDATE',
+      [key.userId, key.tenantId],
+    );
+    if (owner.length === 0) return 'no such user';
+    await query(
+      manager,
+      'DELETE FROM api_keys WHERE user_id = $1 AND tenant_id = $2 AND expires_at < now() - $3::interval',
+      [key.userId, key.tenantId, shownAfterEnd],
+    );
+    const id = await this.insertBelow(manager, key, most);
+    return id === undefined ? 'too many' : manager.getRepository(ApiKeyEntity).findOneByOrFail({ id });
   }
 
   public list(scope: ApiKeyScope, page: PageQuery): Promise<[ApiKeyEntity[], number]> {
@@ -70,9 +71,9 @@ export class ApiKeysRepository {
   }
 
   /** False when there is none of this id in the scope. */
-  public async delete(scope: ApiKeyScope, id: string): Promise<boolean> {
+  public async delete(manager: EntityManager, scope: ApiKeyScope, id: string): Promise<boolean> {
     const [gone] = await query(
-      this.dataSource,
+      manager,
       `DELETE FROM api_keys
        WHERE id = $1 AND tenant_id = $2 AND user_id = coalesce($3, user_id) AND id = coalesce($4, id) RETURNING id`,
       [id, scope.tenantId, scope.userId ?? null, scope.id ?? null],

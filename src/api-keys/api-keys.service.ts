@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
 import type { Identity } from '../access/identity';
 import type { Permission } from '../access/permission';
 import { unauthorized } from '../access/unauthorized';
+import { AuditLog } from '../audit/audit-log';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
 import { hashOfApiKey, newApiKey } from './api-key';
@@ -25,7 +28,11 @@ function scopeOf({ tenantId, userId, permissions, signIn }: Identity, overAll: P
 
 @Injectable()
 export class ApiKeysService {
-  public constructor(private readonly keys: ApiKeysRepository) {}
+  public constructor(
+    private readonly dataSource: DataSource,
+    private readonly keys: ApiKeysRepository,
+    private readonly audit: AuditLog,
+  ) {}
 
   /**
    * A key must not outlive what made it: neither another key, which may be revoked, nor a user whom the outside issuer may
@@ -43,7 +50,13 @@ export class ApiKeysService {
     const { key, prefix } = newApiKey();
     const { name, permissions, expires_in_days: days } = request;
     const row = { tenantId, userId, name, permissions, days, prefix, keyHash: hashOfApiKey(key) };
-    const made = await this.keys.insert(row, mostKeys);
+    const made = await transact(this.dataSource, async (manager) => {
+      const inserted = await this.keys.insert(manager, row, mostKeys);
+      if (typeof inserted === 'string') return inserted;
+      const resource = { type: 'api_key', id: inserted.id } as const;
+      await this.audit.record(manager, { action: 'api_key.create', resource, details: { permissions, days } });
+      return inserted;
+    });
     if (made === 'no such user') throw unauthorized();
     if (made === 'too many') throw new ApiError(409, `You have ${mostKeys} API keys; revoke one first`);
     return toCreatedApiKey(made, key);
@@ -55,7 +68,10 @@ export class ApiKeysService {
   }
 
   public async revoke(identity: Identity, id: string): Promise<void> {
-    const isGone = await this.keys.delete(scopeOf(identity, 'api-key:delete'), id);
-    if (!isGone) throw new ApiError(404, 'API key not found');
+    await transact(this.dataSource, async (manager) => {
+      const isGone = await this.keys.delete(manager, scopeOf(identity, 'api-key:delete'), id);
+      if (!isGone) throw new ApiError(404, 'API key not found');
+      await this.audit.record(manager, { action: 'api_key.revoke', resource: { type: 'api_key', id } });
+    });
   }
 }

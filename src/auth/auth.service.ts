@@ -1,9 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
+import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { permissionsOf } from '../access/permission';
 import { unauthorized } from '../access/unauthorized';
+import { AuditLog, type Deed } from '../audit/audit-log';
 import { ENV, type Env } from '../config/env';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { TenantsRepository } from '../tenants/tenants.repository';
 import { verifyPassword } from '../users/password';
@@ -19,11 +22,13 @@ import { RefreshTokensRepository } from './refresh-tokens.repository';
 export class AuthService {
   public constructor(
     @Inject(ENV) private readonly env: Env,
+    private readonly dataSource: DataSource,
     private readonly jwt: JwtService,
     private readonly users: UsersRepository,
     private readonly tenants: TenantsRepository,
     private readonly refreshTokens: RefreshTokensRepository,
     private readonly limits: LoginLimits,
+    private readonly audit: AuditLog,
   ) {}
 
   /**
@@ -35,29 +40,31 @@ export class AuthService {
     const attempt = { email, client };
     await this.limits.admit(attempt);
     const user = await this.users.findByEmail(email);
+    if (user !== null) this.audit.tries(user);
     const isRight = await verifyPassword(password, user?.passwordHash ?? null);
     if (user === null || !isRight || !(await this.isEnabled(user))) {
       throw new ApiError(401, 'The e-mail address or the password is wrong');
     }
     await this.limits.succeeded(attempt);
-    return this.tokens(user, await this.refreshTokens.issue(user.id));
+    return transact(this.dataSource, async (manager) => {
+      const token = await this.refreshTokens.issue(manager, user.id);
+      await this.audit.record(manager, { action: 'auth.login', ...doneBy(user) });
+      return this.tokens(user, token);
+    });
   }
 
   /** Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked. */
   public async refresh(token: string): Promise<TokenPairDto> {
-    const rotation = await this.refreshTokens.rotate(token);
-    if (rotation.kind === 'reused') await this.refreshTokens.revokeFamily(rotation.familyId);
-    if (rotation.kind !== 'good') throw this.refused();
-    const user = await this.users.findById(rotation.userId);
-    if (user === null || !(await this.isEnabled(user))) {
-      await this.refreshTokens.revokeFamily(rotation.familyId);
-      throw this.refused();
-    }
-    return this.tokens(user, rotation.next);
+    const tokens = await transact(this.dataSource, (manager) => this.refreshIn(manager, token));
+    if (tokens === null) throw new ApiError(401, 'The refresh token is not valid; sign in again');
+    return tokens;
   }
 
   public logout({ userId }: Identity, token: string): Promise<void> {
-    return this.refreshTokens.revokeFamilyOf(userId, token);
+    return transact(this.dataSource, async (manager) => {
+      await this.refreshTokens.revokeFamilyOf(manager, userId, token);
+      await this.audit.record(manager, { action: 'auth.logout', resource: { type: 'user', id: userId } });
+    });
   }
 
   public async me(identity: Identity): Promise<MeDto> {
@@ -70,12 +77,26 @@ export class AuthService {
     return toMe(user, identity);
   }
 
-  private refused(): ApiError {
-    return new ApiError(401, 'The refresh token is not valid; sign in again');
+  /** Null for a token that is not good; what that revokes must be kept. */
+  private async refreshIn(manager: EntityManager, token: string): Promise<TokenPairDto | null> {
+    const rotation = await this.refreshTokens.rotate(manager, token);
+    if (rotation.kind === 'unknown') return null;
+    const user = await this.users.findById(manager, rotation.userId);
+    if (user !== null) this.audit.tries(user);
+    if (rotation.kind === 'good' && user !== null && (await this.isEnabled(user, manager))) {
+      await this.audit.record(manager, { action: 'auth.refresh', ...doneBy(user) });
+      return this.tokens(user, rotation.next);
+    }
+    await this.refreshTokens.revokeFamily(manager, rotation.familyId);
+    if (rotation.kind === 'reused' && user !== null) {
+      const resource = { type: 'user', id: user.id } as const;
+      await this.audit.record(manager, { action: 'auth.refresh_reused', resource, status: 401 });
+    }
+    return null;
   }
 
-  private async isEnabled(user: UserEntity): Promise<boolean> {
-    const tenant = await this.tenants.find(user.tenantId);
+  private async isEnabled(user: UserEntity, manager?: EntityManager): Promise<boolean> {
+    const tenant = await this.tenants.find(user.tenantId, manager);
     return user.disabledAt === null && tenant?.disabledAt === null;
   }
 
@@ -96,4 +117,9 @@ export class AuthService {
       user: toUser(user),
     };
   }
+}
+
+/** Of a user who shows by a password or a refresh token who that is. */
+function doneBy({ id, tenantId }: UserEntity): Pick<Deed, 'by' | 'resource'> {
+  return { by: { userId: id, tenantId }, resource: { type: 'user', id } };
 }

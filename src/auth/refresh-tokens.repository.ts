@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { DataSource } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { query } from '../database/query';
 
 const lifetime = '30 days';
@@ -12,7 +12,7 @@ function hashOf(token: string): Buffer {
 /** What a presented refresh token turned out to be; a good one comes with the token that takes its place. */
 export type Rotation =
   | { readonly kind: 'good'; readonly userId: string; readonly familyId: string; readonly next: string }
-  | { readonly kind: 'reused'; readonly familyId: string }
+  | { readonly kind: 'reused'; readonly userId: string; readonly familyId: string }
   | { readonly kind: 'unknown' };
 
 function newToken(): string {
@@ -22,13 +22,11 @@ function newToken(): string {
 /** Refresh tokens are stored as hashes. All that descend from one sign-in are a family. */
 @Injectable()
 export class RefreshTokensRepository {
-  public constructor(private readonly dataSource: DataSource) {}
-
   /** Makes the first token of a new family and returns it; it cannot be read again. */
-  public async issue(userId: string): Promise<string> {
+  public async issue(manager: EntityManager, userId: string): Promise<string> {
     const token = newToken();
     await query(
-      this.dataSource,
+      manager,
       `INSERT INTO refresh_tokens (user_id, family_id, token_hash, expires_at) VALUES ($1, $2, $3, now() + $4::interval)`,
       [userId, randomUUID(), hashOf(token), lifetime],
     );
@@ -39,11 +37,11 @@ export class RefreshTokensRepository {
    * Spends the token and makes the next one of its family, in one statement. Of two that present it at once, one gets the
    * next token; the other waits for that, and then has reused it: so revoking the family reaches the next token too.
    */
-  public async rotate(token: string): Promise<Rotation> {
+  public async rotate(manager: EntityManager, token: string): Promise<Rotation> {
     const hash = hashOf(token);
     const next = newToken();
     const [good] = await query<{ userId: string; familyId: string }>(
-      this.dataSource,
+      manager,
       `WITH spent AS (
          UPDATE refresh_tokens SET used_at = now()
          WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > now()
@@ -55,26 +53,26 @@ export class RefreshTokensRepository {
       [hash, hashOf(next), lifetime],
     );
     if (good !== undefined) return { kind: 'good', ...good, next };
-    const [known] = await query<{ familyId: string; used: boolean }>(
-      this.dataSource,
-      'SELECT family_id AS "familyId", used_at IS NOT NULL AS used FROM refresh_tokens WHERE token_hash = $1',
+    const [known] = await query<{ userId: string; familyId: string; used: boolean }>(
+      manager,
+      `SELECT user_id AS "userId", family_id AS "familyId", used_at IS NOT NULL AS used
+       FROM refresh_tokens WHERE token_hash = $1`,
       [hash],
     );
-    return known?.used === true ? { kind: 'reused', familyId: known.familyId } : { kind: 'unknown' };
+    if (known?.used !== true) return { kind: 'unknown' };
+    return { kind: 'reused', userId: known.userId, familyId: known.familyId };
   }
 
-  public async revokeFamily(familyId: string): Promise<void> {
-    await query(
-      this.dataSource,
-      'UPDATE refresh_tokens SET revoked_at = now() WHERE family_id = $1 AND revoked_at IS NULL',
-      [familyId],
-    );
+  public async revokeFamily(manager: EntityManager, familyId: string): Promise<void> {
+    await query(manager, 'UPDATE refresh_tokens SET revoked_at = now() WHERE family_id = $1 AND revoked_at IS NULL', [
+      familyId,
+    ]);
   }
 
   /** Revokes the family of a token of this user; a token of anybody else changes nothing. */
-  public async revokeFamilyOf(userId: string, token: string): Promise<void> {
+  public async revokeFamilyOf(manager: EntityManager, userId: string, token: string): Promise<void> {
     await query(
-      this.dataSource,
+      manager,
       `UPDATE refresh_tokens SET revoked_at = now()
        WHERE revoked_at IS NULL
          AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $2 AND user_id = $1)`,

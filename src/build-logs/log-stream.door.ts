@@ -4,6 +4,7 @@ import { forbidden } from '../access/access.guard';
 import { Authenticator } from '../access/authenticator';
 import type { Identity } from '../access/identity';
 import { RequestLimits } from '../access/request-limits';
+import { RefusalLog } from '../audit/refusal-log';
 import { ENV, type Env } from '../config/env';
 import { ApiError } from '../http/api-error';
 import type { Admission, UpgradeDoor } from '../http/upgrade-door';
@@ -31,6 +32,7 @@ export interface LogStreamAdmission extends Admission {
 
 /** Somebody who has shown a credential. */
 interface Visitor {
+  readonly request: IncomingMessage;
   readonly identity: Identity;
   readonly credential: string;
 }
@@ -45,6 +47,7 @@ export class LogStreamDoor implements UpgradeDoor<Visitor, LogStreamAdmission> {
     private readonly authenticator: Authenticator,
     private readonly limits: RequestLimits,
     private readonly logs: BuildLogsService,
+    private readonly refusals: RefusalLog,
     @Inject(ENV) private readonly env: Pick<Env, 'ALLOWED_ORIGINS' | 'MAX_STREAMS_PER_TENANT'>,
   ) {}
 
@@ -56,29 +59,44 @@ export class LogStreamDoor implements UpgradeDoor<Visitor, LogStreamAdmission> {
   /** A token in the query string would end up in logs and histories, and is never looked at. */
   public async identify(request: IncomingMessage): Promise<Visitor> {
     let credential = '';
-    const { identity } = await this.limits.enter(request, async () => {
-      credential = this.credentialOf(request);
-      return this.authenticator.identify(credential);
-    });
-    const { origin, host } = request.headers;
-    if (origin !== undefined && !this.isAllowed(origin, host)) {
-      throw new ApiError(403, 'This origin may not open a log stream');
+    let identity: Identity | undefined;
+    try {
+      ({ identity } = await this.limits.enter(request, async () => {
+        credential = this.credentialOf(request);
+        return this.authenticator.identify(credential);
+      }));
+      const { origin, host } = request.headers;
+      if (origin !== undefined && !this.isAllowed(origin, host)) {
+        throw new ApiError(403, 'This origin may not open a log stream');
+      }
+      requireReader(identity);
+      return { request, identity, credential };
+    } catch (refusal) {
+      this.refusals.heardAtDoor(request, identity, { route: logStreamPath, id: this.idOf(request) }, refusal);
+      throw refusal;
     }
-    requireReader(identity);
-    return { identity, credential };
   }
 
   public async admit(
-    { identity, credential }: Visitor,
+    { request, identity, credential }: Visitor,
     params: Readonly<Record<string, string>>,
     query: URLSearchParams,
   ): Promise<LogStreamAdmission> {
     const { buildId, offset } = wanted(params.id, query);
-    await this.logs.requireReadable(buildId, identity.tenantId);
+    try {
+      await this.logs.requireReadable(buildId, identity.tenantId);
+    } catch (refusal) {
+      this.refusals.heardAtDoor(request, identity, { route: logStreamPath, id: buildId }, refusal);
+      throw refusal;
+    }
     const recheck = async (): Promise<void> => {
       requireReader(await this.authenticator.identify(credential));
     };
     return { identity, buildId, offset, recheck, release: this.takePlace(identity.tenantId) };
+  }
+
+  private idOf(request: IncomingMessage): string | undefined {
+    return this.match((request.url ?? '').split('?', 1)[0] ?? '')?.id;
   }
 
   private credentialOf(request: IncomingMessage): string {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
+import { AuditLog, type Deed } from '../audit/audit-log';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
 import { buildNotFound } from '../build-logs/build-not-found';
 import { asPartOfLine, logEntry } from '../build-logs/log-entry';
@@ -43,6 +44,7 @@ export class BuildsService {
     private readonly publisher: LogPublisher,
     private readonly notifications: Notifications,
     private readonly idempotency: Idempotency,
+    private readonly audit: AuditLog,
   ) {}
 
   public async create(identity: Identity, request: CreateBuildDto, key: string | null): Promise<BuildDto> {
@@ -54,7 +56,8 @@ export class BuildsService {
     const sortedArgs = Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1));
     const asked = ['createBuild', projectId, gitBranch, gitCommit, sortedArgs];
     const { tenantId, userId: createdBy } = identity;
-    const build = await this.makeOnce(identity, key, asked, (manager, id) =>
+    const deed = { action: 'build.create', details: { project_id: projectId } } as const;
+    const build = await this.makeOnce(identity, key, asked, deed, (manager, id) =>
       this.builds.insert(manager, { id, tenantId, projectId, gitBranch, gitCommit, buildArgs, createdBy }),
     );
     if (build === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
@@ -64,7 +67,8 @@ export class BuildsService {
   public async retry(identity: Identity, id: string, key: string | null): Promise<BuildDto> {
     const { tenantId, userId: createdBy } = identity;
     try {
-      const build = await this.makeOnce(identity, key, ['retryBuild', id], (manager, newId) =>
+      const deed = { action: 'build.retry', details: { retry_of: id } } as const;
+      const build = await this.makeOnce(identity, key, ['retryBuild', id], deed, (manager, newId) =>
         this.builds.insertRetry(manager, { id: newId, tenantId, createdBy }, id),
       );
       if (build !== null) return build;
@@ -93,7 +97,11 @@ export class BuildsService {
   }
 
   public async start(identity: Identity, id: string): Promise<BuildDto> {
-    const started = await transact(this.dataSource, (manager) => this.startIn(manager, identity.tenantId, id));
+    const started = await transact(this.dataSource, async (manager) => {
+      const one = await this.startIn(manager, identity.tenantId, id);
+      if (one !== null) await this.audit.record(manager, { action: 'build.start', resource: { type: 'build', id } });
+      return one;
+    });
     if (started === null) {
       return this.refuse(identity, id, (status) => `Only a queued build can be started; this one is ${status}`);
     }
@@ -118,6 +126,7 @@ export class BuildsService {
               logEntry('INFO', 'Stopped before a worker took it'),
             ])
           : await this.logs.append(manager, id, [asked]);
+      await this.audit.record(manager, { action: 'build.cancel', resource: { type: 'build', id } });
       return { build, log };
     });
     if (cancelled === null) {
@@ -131,7 +140,9 @@ export class BuildsService {
   public async delete({ tenantId }: Identity, id: string): Promise<void> {
     const logs = await this.withdrawing(id, async (manager) => {
       const hidden = await this.builds.markDeleted(manager, tenantId, { id }, 1);
-      return hidden.length === 0 ? null : this.logs.markDeleted(manager, hidden);
+      if (hidden.length === 0) return null;
+      await this.audit.record(manager, { action: 'build.delete', resource: { type: 'build', id } });
+      return this.logs.markDeleted(manager, hidden);
     });
     if (logs === null) throw buildNotFound();
     for (const log of logs) this.publisher.publish(log);
@@ -150,6 +161,7 @@ export class BuildsService {
       }
       if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
         throw new ApiError(404, 'Project not found');
+      await this.audit.record(manager, { action: 'project.delete', resource: { type: 'project', id: projectId } });
     });
     // Everybody looks at what they have in hand, in place of being told of each build.
     this.notifications.wake({ kind: 'resync' });
@@ -173,13 +185,15 @@ export class BuildsService {
     { tenantId }: Identity,
     key: string | null,
     request: readonly unknown[],
+    deed: Pick<Deed, 'action' | 'details'>,
     insert: (manager: EntityManager, id: string) => Promise<MadeBuild | null>,
   ): Promise<BuildDto | null> {
     const started: Started[] = [];
     const make = async (manager: EntityManager): Promise<BuildDto> => {
-      // The log first: a new build locks its project until the commit, and all other new ones of it wait.
+      // The log and the event first: a new build locks its project until the commit, and all other new ones of it wait.
       const id = randomUUID();
       await this.logs.create(manager, id, tenantId);
+      await this.audit.record(manager, { ...deed, resource: { type: 'build', id } });
       const made = await insert(manager, id);
       if (made === null) throw new NothingMade();
       const start = made.autoStart ? await this.startIn(manager, tenantId, id) : null;

@@ -99,6 +99,7 @@ const schema = z
     ARTIFACT_DIR: absolutePath.optional(),
     LOG_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
     ARCHIVE_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
+    AUDIT_RETENTION_DAYS: wholeNumber(30, 36_500).optional(),
     CACHE_RETENTION_DAYS: wholeNumber(1, 36_500).default(30),
     CACHE_MAX_DISK_PERCENT: wholeNumber(1, 100).default(85),
     GIT_ALLOWED_PROTOCOLS: commaList

@@ -8,6 +8,7 @@ import { KnownClients1795486000000 } from '../../migrations/1795486000000-known-
 import { ApiKeys1795490000000 } from '../../migrations/1795490000000-api-keys';
 import { CountByStatement1795492000000 } from '../../migrations/1795492000000-count-by-statement';
 import { ProjectSecrets1795495000000 } from '../../migrations/1795495000000-project-secrets';
+import { AuditEvents1795498000000 } from '../../migrations/1795498000000-audit-events';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   ApiKeys1795490000000,
   CountByStatement1795492000000,
   ProjectSecrets1795495000000,
+  AuditEvents1795498000000,
 ];

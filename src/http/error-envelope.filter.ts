@@ -4,6 +4,13 @@ import { isDatabaseUnavailable } from '../database/database-errors';
 import { ApiError } from './api-error';
 import { type ErrorBody, errorBody } from './error-body';
 
+declare module 'express-serve-static-core' {
+  interface Request {
+    /** Told of the status of an error before the request is answered with it. */
+    onRefusal?: (status: number) => void;
+  }
+}
+
 interface Refusal {
   readonly status: number;
   readonly message: string;
@@ -78,6 +85,7 @@ export class ErrorEnvelopeFilter implements ExceptionFilter {
     if (status >= 500) {
       this.logger.error({ err: error, trace_id: request.traceId }, `${request.method} ${request.path}: ${status}`);
     }
+    request.onRefusal?.(status);
     if (response.headersSent) {
       response.destroy();
       return;

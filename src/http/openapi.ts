@@ -19,6 +19,7 @@ export function openApiDocument(app: INestApplication, version: string): OpenAPI
     .addTag('Users', 'The users of a tenant')
     .addTag('Tenants', 'Tenants, for platform admins')
     .addTag('API Keys', 'Credentials for machines')
+    .addTag('Audit', 'Who did what, and who was refused what')
     .addTag('Health', 'Is the service alive and ready')
     .addBearerAuth(
       {

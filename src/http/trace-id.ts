@@ -11,9 +11,18 @@ export function requestIdOf(headers: IncomingHttpHeaders): string | undefined {
   return typeof given === 'string' && requestId.test(given) ? given : undefined;
 }
 
-/** The trace id of a request: of its `traceparent`, else its `X-Request-Id`, else a new one of 32 hex digits. */
+const made = new WeakMap<IncomingHttpHeaders, string>();
+
+/**
+ * The trace id of a request: of its `traceparent`, else its `X-Request-Id`, else a new one of 32 hex digits, which is the same
+ * whoever asks.
+ */
 export function traceIdOf(headers: IncomingHttpHeaders): string {
   const parent = headers.traceparent;
   const traced = typeof parent === 'string' ? traceparent.exec(parent)?.[1] : undefined;
-  return traced ?? requestIdOf(headers) ?? randomBytes(16).toString('hex');
+  const given = traced ?? requestIdOf(headers);
+  if (given !== undefined) return given;
+  const ours = made.get(headers) ?? randomBytes(16).toString('hex');
+  made.set(headers, ours);
+  return ours;
 }

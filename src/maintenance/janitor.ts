@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { AuditEventsRepository } from '../audit/audit-events.repository';
 import { LogUpkeepRepository } from '../build-logs/log-upkeep.repository';
 import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
@@ -29,6 +30,7 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
     @Inject(ENV) private readonly env: Env,
     private readonly dataSource: DataSource,
     private readonly logs: LogUpkeepRepository,
+    private readonly audit: AuditEventsRepository,
     private readonly archives: ArchiveUpkeep,
     private readonly artifacts: ArtifactStore,
   ) {
@@ -50,6 +52,7 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
 
   private get chores(): Chore[] {
     const { LOG_RETENTION_DAYS: logDays, ARCHIVE_RETENTION_DAYS: archiveDays } = this.env;
+    const { AUDIT_RETENTION_DAYS: auditDays } = this.env;
     return [
       { complaint: 'Deleted builds could not be purged', part: () => this.purgeBuild() },
       ...(logDays === undefined
@@ -59,6 +62,14 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
       ...(archiveDays === undefined
         ? []
         : [{ complaint: 'Old archives could not be removed', part: () => this.archives.expire(archiveDays) }]),
+      ...(auditDays === undefined
+        ? []
+        : [
+            {
+              complaint: 'Old audit events could not be removed',
+              part: this.alone((it) => this.audit.expire(it, auditDays)),
+            },
+          ]),
       { complaint: 'Archives without a build could not be removed', part: () => this.archives.removeOrphans() },
       { complaint: 'Closed logs could not be compacted', part: this.alone((it) => this.logs.compactNext(it)) },
       { complaint: 'Old idempotency keys could not be forgotten', part: this.alone((it) => this.forgetKeys(it)) },

@@ -12,8 +12,9 @@ export class ProjectsRepository {
   public constructor(@InjectRepository(ProjectEntity) private readonly projects: Repository<ProjectEntity>) {}
 
   /** @throws QueryFailedError by the index `projects_name_key` when the tenant has a project of this name. */
-  public insert(project: NewProject): Promise<ProjectEntity> {
-    return this.projects.save(this.projects.create({ ...project, deletedAt: null }));
+  public insert(manager: EntityManager, project: NewProject): Promise<ProjectEntity> {
+    const projects = manager.getRepository(ProjectEntity);
+    return projects.save(projects.create({ ...project, deletedAt: null }));
   }
 
   public find(tenantId: string, id: string): Promise<ProjectEntity | null> {
@@ -29,9 +30,16 @@ export class ProjectsRepository {
     });
   }
 
-  public async update(tenantId: string, id: string, change: ProjectChange): Promise<ProjectEntity | null> {
-    await this.projects.update({ tenantId, id, deletedAt: IsNull() }, change);
-    return this.find(tenantId, id);
+  public async update(
+    manager: EntityManager,
+    tenantId: string,
+    id: string,
+    change: ProjectChange,
+  ): Promise<ProjectEntity | null> {
+    const projects = manager.getRepository(ProjectEntity);
+    const one = { tenantId, id, deletedAt: IsNull() };
+    await projects.update(one, change);
+    return projects.findOneBy(one);
   }
 
   /** Marks the project; false when the tenant has none of this id. */

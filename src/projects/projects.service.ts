@@ -1,7 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
+import { AuditLog } from '../audit/audit-log';
 import { ENV, type Env } from '../config/env';
 import { isUniqueViolation } from '../database/database-errors';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
 import { repositoryUrlProblem } from './git-policy';
@@ -23,13 +26,15 @@ function withoutUndefined<Value extends object>(value: Value): Partial<Value> {
 export class ProjectsService {
   public constructor(
     @Inject(ENV) private readonly env: Env,
+    private readonly dataSource: DataSource,
     private readonly projects: ProjectsRepository,
+    private readonly audit: AuditLog,
   ) {}
 
   public async create({ tenantId }: Identity, request: CreateProjectDto): Promise<ProjectDto> {
     this.checkUrl(request.repository_url);
-    const project = await this.named(() =>
-      this.projects.insert({
+    return this.named(async (manager) => {
+      const project = await this.projects.insert(manager, {
         tenantId,
         name: request.name,
         repositoryUrl: request.repository_url,
@@ -40,9 +45,10 @@ export class ProjectsService {
         buildTimeoutSeconds: request.build_timeout_seconds ?? 3600,
         autoStart: request.auto_start ?? false,
         buildArgs: request.build_args ?? {},
-      }),
-    );
-    return toProject(project);
+      });
+      await this.audit.record(manager, { action: 'project.create', resource: { type: 'project', id: project.id } });
+      return toProject(project);
+    });
   }
 
   public async list({ tenantId }: Identity, page: PageQuery): Promise<ProjectListDto> {
@@ -70,11 +76,17 @@ export class ProjectsService {
       autoStart: request.auto_start,
       buildArgs: request.build_args,
     });
-    const isEmpty = Object.keys(change).length === 0;
-    const project = isEmpty
-      ? await this.projects.find(tenantId, id)
-      : await this.named(() => this.projects.update(tenantId, id, change));
-    return toProject(this.found(project));
+    if (Object.keys(change).length === 0) return toProject(this.found(await this.projects.find(tenantId, id)));
+    const fields = Object.keys(withoutUndefined(request)).sort();
+    return this.named(async (manager) => {
+      const project = this.found(await this.projects.update(manager, tenantId, id, change));
+      await this.audit.record(manager, {
+        action: 'project.update',
+        resource: { type: 'project', id },
+        details: { fields },
+      });
+      return toProject(project);
+    });
   }
 
   private found(project: ProjectEntity | null): ProjectEntity {
@@ -90,9 +102,9 @@ export class ProjectsService {
     if (problem !== null) throw ApiError.badFields({ repository_url: problem });
   }
 
-  private async named<Result>(work: () => Promise<Result>): Promise<Result> {
+  private async named<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await work();
+      return await transact(this.dataSource, work);
     } catch (error) {
       if (isUniqueViolation(error, 'projects_name_key')) {
         throw new ApiError(409, 'A project of this name exists already', { name: 'is taken' }, { cause: error });

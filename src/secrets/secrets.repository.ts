@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { query } from '../database/query';
-import { transact } from '../database/transact';
 import { mostBytes, mostSecrets, type SecretKind } from './secret';
 import type { Sealed } from './secret-box';
 
@@ -39,37 +38,35 @@ export class SecretsRepository {
    * Adds or replaces one. Two at once of one project wait for each other, so that the limits are exact.
    * @throws QueryFailedError by the index `project_secrets_scope_key` when another has the same scope.
    */
-  public put({
-    sealed,
-    ...secret
-  }: NewSecret): Promise<'stored' | 'no such project' | 'too many' | 'too long together'> {
+  public async put(
+    manager: EntityManager,
+    { sealed, ...secret }: NewSecret,
+  ): Promise<'stored' | 'no such project' | 'too many' | 'too long together'> {
     const { tenantId, projectId, name, kind, scope, username, bytes } = secret;
-    return transact(this.dataSource, async (manager) => {
-      const project = await query(
-        manager,
-        'SELECT id FROM projects WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE',
-        [projectId, tenantId],
-      );
-      if (project.length === 0) return 'no such project';
-      const [others] = await query<{ count: number; bytes: number }>(
-        manager,
-        `SELECT count(*)::int AS count, coalesce(sum(bytes), 0)::int AS bytes FROM project_secrets
-         WHERE project_id = $1 AND tenant_id = $2 AND name <> $3`,
-        [projectId, tenantId, name],
-      );
-      if (others !== undefined && others.count >= mostSecrets) return 'too many';
-      if (others !== undefined && others.bytes + bytes > mostBytes) return 'too long together';
-      await query(
-        manager,
-        `INSERT INTO project_secrets (project_id, tenant_id, name, kind, scope, username, bytes, key_id, nonce, ciphertext)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (project_id, name) DO UPDATE SET (kind, scope, username, bytes, key_id, nonce, ciphertext, updated_at) =
-           (excluded.kind, excluded.scope, excluded.username, excluded.bytes, excluded.key_id, excluded.nonce,
-            excluded.ciphertext, now())`,
-        [projectId, tenantId, name, kind, scope, username, bytes, sealed.keyId, sealed.nonce, sealed.ciphertext],
-      );
-      return 'stored';
-    });
+    const project = await query(
+      manager,
+      'SELECT id FROM projects WHERE id = $1 AND tenant_id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE',
+      [projectId, tenantId],
+    );
+    if (project.length === 0) return 'no such project';
+    const [others] = await query<{ count: number; bytes: number }>(
+      manager,
+      `SELECT count(*)::int AS count, coalesce(sum(bytes), 0)::int AS bytes FROM project_secrets
+       WHERE project_id = $1 AND tenant_id = $2 AND name <> $3`,
+      [projectId, tenantId, name],
+    );
+    if (others !== undefined && others.count >= mostSecrets) return 'too many';
+    if (others !== undefined && others.bytes + bytes > mostBytes) return 'too long together';
+    await query(
+      manager,
+      `INSERT INTO project_secrets (project_id, tenant_id, name, kind, scope, username, bytes, key_id, nonce, ciphertext)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       ON CONFLICT (project_id, name) DO UPDATE SET (kind, scope, username, bytes, key_id, nonce, ciphertext, updated_at) =
+         (excluded.kind, excluded.scope, excluded.username, excluded.bytes, excluded.key_id, excluded.nonce,
+          excluded.ciphertext, now())`,
+      [projectId, tenantId, name, kind, scope, username, bytes, sealed.keyId, sealed.nonce, sealed.ciphertext],
+    );
+    return 'stored';
   }
 
   /** By name. */
@@ -83,9 +80,9 @@ export class SecretsRepository {
   }
 
   /** False when the project has none of this name. */
-  public async delete({ tenantId, projectId }: SecretOwner, name: string): Promise<boolean> {
+  public async delete(manager: EntityManager, { tenantId, projectId }: SecretOwner, name: string): Promise<boolean> {
     const gone = await query(
-      this.dataSource,
+      manager,
       'DELETE FROM project_secrets WHERE project_id = $1 AND tenant_id = $2 AND name = $3 RETURNING name',
       [projectId, tenantId, name],
     );

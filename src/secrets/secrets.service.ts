@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
+import type { Resource } from '../audit/audit-event';
+import { AuditLog } from '../audit/audit-log';
 import { isUniqueViolation } from '../database/database-errors';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import type { ProjectEntity } from '../projects/project.entity';
 import { ProjectsRepository } from '../projects/projects.repository';
@@ -13,9 +17,11 @@ import { SecretsRepository } from './secrets.repository';
 @Injectable()
 export class SecretsService {
   public constructor(
+    private readonly dataSource: DataSource,
     private readonly projects: ProjectsRepository,
     private readonly secrets: SecretsRepository,
     private readonly vault: SecretVault,
+    private readonly audit: AuditLog,
   ) {}
 
   public async put({ tenantId }: Identity, projectId: string, name: string, request: PutSecretDto): Promise<void> {
@@ -34,7 +40,17 @@ export class SecretsService {
       username: request.username ?? null,
     };
     const sealed = this.vault.seal(value, place);
-    const outcome = await this.unique(() => this.secrets.put({ ...place, bytes: Buffer.byteLength(value), sealed }));
+    const outcome = await this.unique(async (manager) => {
+      const stored = await this.secrets.put(manager, { ...place, bytes: Buffer.byteLength(value), sealed });
+      if (stored === 'stored') {
+        await this.audit.record(manager, {
+          action: 'secret.put',
+          resource: resourceOf(projectId, name),
+          details: { kind },
+        });
+      }
+      return stored;
+    });
     if (outcome === 'no such project') throw notFound();
     if (outcome === 'too many') throw new ApiError(409, `The project has ${mostSecrets} secrets; delete one first`);
     if (outcome === 'too long together') {
@@ -49,7 +65,11 @@ export class SecretsService {
 
   public async delete({ tenantId }: Identity, projectId: string, name: string): Promise<void> {
     await this.found(tenantId, projectId);
-    if (!(await this.secrets.delete({ tenantId, projectId }, name))) throw new ApiError(404, 'Secret not found');
+    await transact(this.dataSource, async (manager) => {
+      const isGone = await this.secrets.delete(manager, { tenantId, projectId }, name);
+      if (!isGone) throw new ApiError(404, 'Secret not found');
+      await this.audit.record(manager, { action: 'secret.delete', resource: resourceOf(projectId, name) });
+    });
   }
 
   private async found(tenantId: string, projectId: string): Promise<ProjectEntity> {
@@ -58,9 +78,9 @@ export class SecretsService {
     return project;
   }
 
-  private async unique<Result>(work: () => Promise<Result>): Promise<Result> {
+  private async unique<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
     try {
-      return await work();
+      return await transact(this.dataSource, work);
     } catch (error) {
       if (!isUniqueViolation(error, 'project_secrets_scope_key')) throw error;
       throw new ApiError(409, 'The project has another secret for the same server; delete it first', null, {
@@ -68,6 +88,10 @@ export class SecretsService {
       });
     }
   }
+}
+
+function resourceOf(projectId: string, name: string): Resource {
+  return { type: 'secret', id: `${projectId}/${name}` };
 }
 
 function notFound(): ApiError {

@@ -30,10 +30,14 @@ export class BootstrapAdmin implements OnApplicationBootstrap {
       if (await this.users.existsPlatformAdmin(manager)) return false;
       const tenant = await this.tenants.insert(manager, 'default', []);
       const passwordHash = await hashPassword(password);
-      await this.accounts.open(
-        { tenantId: tenant.id, email, passwordHash, name: 'Administrator', role: 'admin', platformAdmin: true },
-        manager,
-      );
+      await this.accounts.open(manager, {
+        tenantId: tenant.id,
+        email,
+        passwordHash,
+        name: 'Administrator',
+        role: 'admin',
+        platformAdmin: true,
+      });
       return true;
     });
     if (made && this.env.BOOTSTRAP_ADMIN_PASSWORD === undefined) {

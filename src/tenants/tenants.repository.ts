@@ -16,8 +16,8 @@ export class TenantsRepository {
     return tenants.save(tenants.create({ name, registryPrefixes, disabledAt: null }));
   }
 
-  public find(id: string): Promise<TenantEntity | null> {
-    return this.tenants.findOneBy({ id });
+  public find(id: string, manager: EntityManager = this.tenants.manager): Promise<TenantEntity | null> {
+    return manager.getRepository(TenantEntity).findOneBy({ id });
   }
 
   public list(page: PageQuery): Promise<[TenantEntity[], number]> {
@@ -28,8 +28,8 @@ export class TenantsRepository {
     });
   }
 
-  public async update(id: string, change: TenantChange): Promise<TenantEntity | null> {
-    await this.tenants.update({ id }, change);
-    return this.find(id);
+  public async update(manager: EntityManager, id: string, change: TenantChange): Promise<TenantEntity | null> {
+    await manager.getRepository(TenantEntity).update({ id }, change);
+    return this.find(id, manager);
   }
 }

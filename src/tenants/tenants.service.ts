@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Identity } from '../access/identity';
+import { AuditLog } from '../audit/audit-log';
 import { isUniqueViolation } from '../database/database-errors';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
 import { hashPassword } from '../users/password';
@@ -23,6 +25,7 @@ export class TenantsService {
     private readonly dataSource: DataSource,
     private readonly tenants: TenantsRepository,
     private readonly users: UsersService,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Makes a tenant together with its first admin: both or neither. */
@@ -33,10 +36,19 @@ export class TenantsService {
     try {
       return await this.dataSource.transaction(async (manager) => {
         const tenant = await this.tenants.insert(manager, name, prefixes);
-        const user = await this.users.open(
-          { email, passwordHash, name: adminName, tenantId: tenant.id, role: 'admin', platformAdmin: false },
-          manager,
-        );
+        const user = await this.users.open(manager, {
+          email,
+          passwordHash,
+          name: adminName,
+          tenantId: tenant.id,
+          role: 'admin',
+          platformAdmin: false,
+        });
+        await this.audit.record(manager, {
+          action: 'tenant.create',
+          resource: { type: 'tenant', id: tenant.id },
+          details: { admin: user.id, registry_prefixes: prefixes },
+        });
         return toCreatedTenant(tenant, user);
       });
     } catch (error) {
@@ -63,9 +75,19 @@ export class TenantsService {
     if (request.disabled === true && id === identity.tenantId) {
       throw new ApiError(409, 'You cannot disable your own tenant');
     }
-    const isEmpty = Object.keys(change).length === 0;
-    const tenant = isEmpty ? await this.tenants.find(id) : await this.tenants.update(id, change);
-    if (tenant === null) throw new ApiError(404, 'Tenant not found');
-    return toTenant(tenant);
+    const { disabled, registry_prefixes: prefixes } = request;
+    return transact(this.dataSource, async (manager) => {
+      const isEmpty = Object.keys(change).length === 0;
+      const tenant = isEmpty ? await this.tenants.find(id, manager) : await this.tenants.update(manager, id, change);
+      if (tenant === null) throw new ApiError(404, 'Tenant not found');
+      if (!isEmpty) {
+        const details = {
+          ...(disabled === undefined ? {} : { disabled }),
+          ...(prefixes === undefined ? {} : { registry_prefixes: prefixes }),
+        };
+        await this.audit.record(manager, { action: 'tenant.update', resource: { type: 'tenant', id }, details });
+      }
+      return toTenant(tenant);
+    });
   }
 }

@@ -12,7 +12,7 @@ export class UsersRepository {
   public constructor(@InjectRepository(UserEntity) private readonly users: Repository<UserEntity>) {}
 
   /** @throws QueryFailedError by the constraint `users_email_key` when the address is taken. */
-  public async insert(user: NewUser, manager: EntityManager = this.users.manager): Promise<UserEntity> {
+  public async insert(manager: EntityManager, user: NewUser): Promise<UserEntity> {
     const users = manager.getRepository(UserEntity);
     return users.save(users.create({ ...user, disabledAt: null }));
   }
@@ -23,8 +23,8 @@ export class UsersRepository {
   }
 
   /** For refreshing a token: whose it is decides the tenant. */
-  public findById(id: string): Promise<UserEntity | null> {
-    return this.users.findOneBy({ id });
+  public findById(manager: EntityManager, id: string): Promise<UserEntity | null> {
+    return manager.getRepository(UserEntity).findOneBy({ id });
   }
 
   public find(tenantId: string, id: string): Promise<UserEntity | null> {
@@ -40,9 +40,15 @@ export class UsersRepository {
     });
   }
 
-  public async update(tenantId: string, id: string, change: UserChange): Promise<UserEntity | null> {
-    await this.users.update({ tenantId, id }, change);
-    return this.find(tenantId, id);
+  public async update(
+    manager: EntityManager,
+    tenantId: string,
+    id: string,
+    change: UserChange,
+  ): Promise<UserEntity | null> {
+    const users = manager.getRepository(UserEntity);
+    await users.update({ tenantId, id }, change);
+    return users.findOneBy({ tenantId, id });
   }
 
   public existsPlatformAdmin(manager: EntityManager): Promise<boolean> {

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
+import { AuditLog } from '../audit/audit-log';
 import { isUniqueViolation } from '../database/database-errors';
+import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { pageOf, type PageQuery } from '../http/page';
 import { hashPassword } from './password';
@@ -15,17 +17,29 @@ function notFound(): ApiError {
 
 @Injectable()
 export class UsersService {
-  public constructor(private readonly users: UsersRepository) {}
+  public constructor(
+    private readonly dataSource: DataSource,
+    private readonly users: UsersRepository,
+    private readonly audit: AuditLog,
+  ) {}
 
   public async create({ tenantId }: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
     const passwordHash = await hashPassword(password);
-    return toUser(await this.open({ tenantId, email, passwordHash, name, role, platformAdmin: false }));
+    return transact(this.dataSource, async (manager) => {
+      const user = await this.open(manager, { tenantId, email, passwordHash, name, role, platformAdmin: false });
+      await this.audit.record(manager, {
+        action: 'user.create',
+        resource: { type: 'user', id: user.id },
+        details: { role },
+      });
+      return toUser(user);
+    });
   }
 
   /** @throws ApiError 409 when the e-mail address has an account already, in whichever tenant. */
-  public async open(account: NewUser, manager?: EntityManager): Promise<UserEntity> {
+  public async open(manager: EntityManager, account: NewUser): Promise<UserEntity> {
     try {
-      return await this.users.insert(account, manager);
+      return await this.users.insert(manager, account);
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) {
         throw new ApiError(409, 'This e-mail address has an account already', { email: 'is taken' }, { cause: error });
@@ -56,8 +70,15 @@ export class UsersService {
     if (user.platformAdmin && !identity.permissions.has('tenant:update')) {
       throw new ApiError(403, 'Only a platform admin may change a platform admin');
     }
-    const changed = await this.users.update(identity.tenantId, id, change);
-    if (changed === null) throw notFound();
-    return toUser(changed);
+    return transact(this.dataSource, async (manager) => {
+      const changed = await this.users.update(manager, identity.tenantId, id, change);
+      if (changed === null) throw notFound();
+      await this.audit.record(manager, {
+        action: 'user.update',
+        resource: { type: 'user', id },
+        details: { ...(role === undefined ? {} : { role }), ...(disabled === undefined ? {} : { disabled }) },
+      });
+      return toUser(changed);
+    });
   }
 }

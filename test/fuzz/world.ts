@@ -16,6 +16,8 @@ export class Party {
   public readonly canary = `canary-${randomUUID().slice(0, 8)}`;
   /** What requests may name: the newest of each kind, by the first word of the path. */
   public readonly ids = new Map<string, string[]>();
+  /** Ids of others that it named in paths: its audit log tells what was refused to it. */
+  public readonly asked = new Set<string>();
 
   public constructor(
     public readonly tenant: Tenant,
@@ -78,8 +80,11 @@ export class FuzzWorld {
     switch (wish.kind) {
       case 'own':
         return own.idOf(kind, wish.number) ?? randomUUID();
-      case 'foreign':
-        return (wish.number % 3 === 0 ? this.bystander : foreign).idOf(kind, wish.number) ?? randomUUID();
+      case 'foreign': {
+        const id = (wish.number % 3 === 0 ? this.bystander : foreign).idOf(kind, wish.number) ?? randomUUID();
+        own.asked.add(id);
+        return id;
+      }
       case 'absent':
         return randomUUID();
       case 'text':
@@ -96,15 +101,19 @@ export class FuzzWorld {
     this.owners.set(id, party);
   }
 
-  /** What a text shows of tenants that its reader is not of, beyond what the reader said himself. */
-  public leaks(actor: ActorName, text: string, sent: string): string[] {
+  /**
+   * What a text shows of tenants that its reader is not of, beyond what the reader said himself.
+   * @param isAudit of the audit log, where the reader meets what he said before
+   */
+  public leaks(actor: ActorName, text: string, sent: string, isAudit = false): string[] {
     const reader = this.partyOf(actor);
+    const asked = isAudit ? reader?.asked : undefined;
     const others = [this.acting, this.strange, this.bystander].filter((party) => party !== reader);
     const canaries = others.map(({ canary }) => canary).filter((canary) => text.includes(canary));
     const ids = [...text.matchAll(uuidPattern)].map(([id]) => id.toLowerCase());
     const foreign = ids.filter((id) => {
       const owner = this.owners.get(id);
-      return owner !== undefined && owner !== reader && !sent.toLowerCase().includes(id);
+      return owner !== undefined && owner !== reader && asked?.has(id) !== true && !sent.toLowerCase().includes(id);
     });
     return [...canaries, ...foreign];
   }

@@ -1,7 +1,7 @@
 /**
  * The rooms of `src/` and their nearest neighbours below. A room may import from these, from what these may import
- * from, and from itself: `config ← database ← events ← http ← rate-limits ← access ← users ← tenants ← auth, api-keys` and
- * `access ← build-logs ← projects ← builds ← build-status ← execution ← maintenance`.
+ * from, and from itself: `config ← database ← events ← http ← rate-limits ← access ← audit ← users ← tenants ← auth, api-keys` and
+ * `audit ← build-logs ← projects ← builds ← build-status ← execution ← maintenance`.
  */
 export const neighbours: Readonly<Record<string, readonly string[]>> = {
   config: [],
@@ -10,11 +10,12 @@ export const neighbours: Readonly<Record<string, readonly string[]>> = {
   http: ['events'],
   'rate-limits': ['http'],
   access: ['rate-limits'],
-  users: ['access'],
+  audit: ['access'],
+  users: ['audit'],
   tenants: ['users'],
   auth: ['tenants'],
   'api-keys': ['tenants'],
-  'build-logs': ['access'],
+  'build-logs': ['audit'],
   projects: ['build-logs'],
   secrets: ['projects'],
   builds: ['projects'],

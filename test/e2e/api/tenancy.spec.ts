@@ -50,6 +50,7 @@ const needed: Readonly<Record<string, Permission | null>> = {
   createApiKey: null,
   listApiKeys: null,
   revokeApiKey: null,
+  listAuditEvents: 'audit:read',
   logout: null,
   getMe: null,
 };
@@ -105,6 +106,7 @@ describe('permissions', () => {
     'user:update',
     'api-key:list',
     'api-key:delete',
+    'audit:read',
   ];
   const platform = [...admin, 'tenant:create', 'tenant:list', 'tenant:update'];
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { DataSource } from 'typeorm';
 import { AccessModule } from '../../../src/access/access.module';
 import { ApiKeysModule } from '../../../src/api-keys/api-keys.module';
+import { AuditModule } from '../../../src/audit/audit.module';
 import { BuildLogsModule } from '../../../src/build-logs/build-logs.module';
 import { BuildLogsRepository } from '../../../src/build-logs/build-logs.repository';
 import { type LogEntry, logEntry } from '../../../src/build-logs/log-entry';
@@ -44,7 +45,16 @@ export class LogApp {
     const testing = await Test.createTestingModule({
       imports: [
         ConfigModule.with(settings),
-        ...[EventsModule, DatabaseModule, HttpModule, RateLimitsModule, AccessModule, ApiKeysModule, BuildLogsModule],
+        ...[
+          EventsModule,
+          DatabaseModule,
+          HttpModule,
+          RateLimitsModule,
+          AccessModule,
+          AuditModule,
+          ApiKeysModule,
+          BuildLogsModule,
+        ],
       ],
     })
       .overrideProvider(LOG_STREAM_OPTIONS)

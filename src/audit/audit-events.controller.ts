@@ -1,0 +1,31 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { CurrentIdentity } from '../access/current-identity.decorator';
+import type { Identity } from '../access/identity';
+import { RequirePermission } from '../access/require-permission.decorator';
+import { ErrorResponses } from '../http/error-responses.decorator';
+import { AuditEventListDto, exampleAuditEventList, ListAuditEventsQuery } from './audit-event.dto';
+import { AuditEventsService } from './audit-events.service';
+
+@ApiTags('Audit')
+@Controller('audit-events')
+export class AuditEventsController {
+  public constructor(private readonly events: AuditEventsService) {}
+
+  @Get()
+  @RequirePermission('audit:read', {
+    operationId: 'listAuditEvents',
+    summary: 'List who did what in this tenant',
+    description:
+      'Each write and each refused access, the newest first. Alike refusals of a minute are one event with a count. It ' +
+      'pages by a cursor: `cursor` of a request is `next_cursor` of the answer before.',
+  })
+  @ApiOkResponse({ type: AuditEventListDto, description: 'Events', example: exampleAuditEventList })
+  @ErrorResponses(400)
+  public list(
+    @CurrentIdentity() identity: Identity,
+    @Query() request: ListAuditEventsQuery,
+  ): Promise<AuditEventListDto> {
+    return this.events.list(identity, request);
+  }
+}

@@ -1,0 +1,101 @@
+import { type Actor, anonymous, type NewAuditEvent, nowhere } from './audit-event';
+import { Refusals } from './refusals';
+
+const minute = 60_000;
+
+const user = (userId: string): Actor => ({ ...anonymous, kind: 'user', tenantId: 'tenant', userId });
+
+function refusal(id: string, changes: Partial<NewAuditEvent> = {}): NewAuditEvent {
+  return {
+    action: 'access.refused',
+    actor: user('ada'),
+    resource: { type: 'build', id },
+    origin: { ...nowhere, address: '203.0.113.7', network: '203.0.113.7' },
+    details: { operation: 'GET /builds/:id' },
+    status: 404,
+    ...changes,
+  };
+}
+
+let refusals: Refusals;
+
+beforeEach(() => {
+  refusals = new Refusals();
+});
+
+const taken = (now: number, isLast = false): [id: string | null, count: number][] =>
+  refusals.take(now, isLast).map(({ event, count }) => [event.resource?.id ?? null, count]);
+
+describe('refusals', () => {
+  it('are told at once, and their repetitions together at the end of the minute', () => {
+    refusals.add(refusal('a'), 0);
+    expect(taken(1)).toEqual([['a', 1]]);
+    for (let number = 0; number < 100; number += 1) refusals.add(refusal('a'), 2);
+    expect(taken(minute - 1)).toEqual([]);
+    expect(taken(minute)).toEqual([['a', 100]]);
+    expect(taken(2 * minute)).toEqual([]);
+    refusals.add(refusal('a'), 2 * minute);
+    expect(taken(2 * minute)).toEqual([['a', 1]]);
+  });
+
+  it('are alike only with the same actor, action, resource, status and address', () => {
+    const base = refusal('a');
+    const different = [
+      base,
+      refusal('b'),
+      refusal('a', { actor: user('bob') }),
+      refusal('a', { action: 'auth.login_failed' }),
+      refusal('a', { status: 403 }),
+      refusal('a', { origin: { ...base.origin, address: '203.0.113.8' } }),
+    ];
+    for (const event of [...different, ...different]) refusals.add(event, 0);
+    expect(taken(0).map(([, count]) => count)).toEqual(different.map(() => 2));
+    for (const traceId of ['x', 'y']) refusals.add(refusal('c', { origin: { ...base.origin, traceId } }), 0);
+    expect(taken(0)).toEqual([['c', 2]]);
+  });
+
+  it('of one actor are at most 21 events in a minute and as many counts, and others have their own', () => {
+    for (let number = 0; number < 500; number += 1) refusals.add(refusal(String(number)), 0);
+    refusals.add(refusal('other', { actor: user('bob') }), 0);
+    const due = refusals.take(0);
+    expect(due).toHaveLength(22);
+    expect(due.reduce((sum, { count }) => sum + count, 0)).toBe(501);
+    const [many] = due.filter(({ event }) => event.details.many === true);
+    expect(many).toMatchObject({ count: 480, event: { actor: user('ada'), resource: null, origin: nowhere } });
+    expect(due.at(-1)?.event.resource?.id).toBe('other');
+  });
+
+  it('of however many actors are bounded, and none is lost', () => {
+    const all = 10_000;
+    for (let number = 0; number < all; number += 1) refusals.add(refusal('a', { actor: user(String(number)) }), 0);
+    const due = refusals.take(0);
+    expect(due.length).toBeLessThanOrEqual(2_001);
+    expect(due.reduce((sum, { count }) => sum + count, 0)).toBe(all);
+    for (const { event } of due.slice(-1)) expect(event).toMatchObject({ actor: anonymous, details: { many: true } });
+  });
+
+  it('that could not be stored come again with all that came meanwhile, also after their minute', () => {
+    refusals.add(refusal('a'), 0);
+    const first = refusals.take(0);
+    refusals.add(refusal('a'), 1);
+    refusals.giveBack(first, 2);
+    expect(taken(3)).toEqual([['a', 2]]);
+    refusals.add(refusal('a'), 4);
+    const [last] = refusals.take(minute);
+    if (last === undefined) throw new Error('Nothing was due');
+    refusals.giveBack([last], minute + 5);
+    expect(refusals.take(minute + 10)).toEqual([{ ...last, ageMs: last.ageMs + 5 }]);
+  });
+
+  it('are all told at the end', () => {
+    refusals.add(refusal('a'), 0);
+    refusals.take(0);
+    refusals.add(refusal('a'), 1);
+    refusals.add(refusal('b'), 1);
+    expect(taken(2, true)).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ]);
+    expect(taken(minute, true)).toEqual([]);
+  });
+});
