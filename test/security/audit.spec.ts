@@ -201,19 +201,27 @@ describe('what strangers send', () => {
 });
 
 describe('a write and its event', () => {
-  it('are both kept or both not', async () => {
-    const failing = `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`;
-    await api.sql(failing);
-    await api.sql('CREATE TRIGGER fail BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION fail()');
+  /** Lets one table of this tenant fail, at a statement or not before the commit, while something is done. */
+  async function failing(trigger: string, work: () => Promise<void>): Promise<void> {
+    await api.sql(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`);
+    await api.sql(`${trigger} FOR EACH ROW EXECUTE FUNCTION fail()`);
+    try {
+      await work();
+    } finally {
+      await api.sql('DROP FUNCTION fail CASCADE');
+    }
+  }
+
+  it.each([
+    ['the event fails', 'CREATE TRIGGER fail BEFORE INSERT ON audit_events'],
+    ['the commit fails', 'CREATE CONSTRAINT TRIGGER fail AFTER INSERT OR UPDATE ON projects INITIALLY DEFERRED'],
+  ])('are both undone when %s', async (_, trigger) => {
     const name = randomUUID();
     const body = { name, repository_url: 'https://git.example.com/a.git' };
-    try {
+    await failing(trigger, async () => {
       expect((await world.caller.post('/projects', body)).status).toBe(500);
       expect((await world.caller.delete(`/projects/${world.project.id}`)).status).toBe(500);
-    } finally {
-      await api.sql('DROP TRIGGER fail ON audit_events');
-      await api.sql('DROP FUNCTION fail');
-    }
+    });
     expect(await api.sql('SELECT id FROM projects WHERE name = $1', [name])).toEqual([]);
     (await world.caller.get(`/projects/${world.project.id}`)).expect(200);
     expect(await list()).toEqual([]);
