@@ -13,5 +13,6 @@ import { RefreshTokensRepository } from './refresh-tokens.repository';
   imports: [UsersModule, TenantsModule],
   controllers: [AuthController],
   providers: [AuthService, KnownClientsRepository, LoginLimits, RefreshTokensRepository, EnabledTenants, OidcScheme],
+  exports: [KnownClientsRepository],
 })
 export class AuthModule {}

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { query } from '../database/query';
 
 const rememberedDays = 30;
@@ -31,14 +31,16 @@ export class KnownClientsRepository {
     );
   }
 
-  /** Removes a batch of what is too old to count. */
-  public async forgetOld(): Promise<void> {
-    await query(
-      this.source,
+  /** Removes a batch of what is too old to count. True when there may be more. */
+  public async forgetOld(manager: EntityManager): Promise<boolean> {
+    const forgotten = await query(
+      manager,
       `DELETE FROM known_clients WHERE (account, client) IN (
          SELECT account, client FROM known_clients
-         WHERE seen_at < now() - make_interval(days => $1) ORDER BY seen_at LIMIT ${batch})`,
+         WHERE seen_at < now() - make_interval(days => $1) ORDER BY seen_at LIMIT ${batch})
+       RETURNING account`,
       [rememberedDays],
     );
+    return forgotten.length === batch;
   }
 }

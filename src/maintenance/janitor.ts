@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AuditEventsRepository } from '../audit/audit-events.repository';
+import { KnownClientsRepository } from '../auth/known-clients.repository';
 import { LogUpkeepRepository } from '../build-logs/log-upkeep.repository';
 import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
@@ -31,6 +32,7 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
     private readonly dataSource: DataSource,
     private readonly logs: LogUpkeepRepository,
     private readonly audit: AuditEventsRepository,
+    private readonly knownClients: KnownClientsRepository,
     private readonly archives: ArchiveUpkeep,
     private readonly artifacts: ArtifactStore,
   ) {
@@ -74,6 +76,10 @@ export class Janitor implements OnApplicationBootstrap, BeforeApplicationShutdow
       { complaint: 'Closed logs could not be compacted', part: this.alone((it) => this.logs.compactNext(it)) },
       { complaint: 'Old idempotency keys could not be forgotten', part: this.alone((it) => this.forgetKeys(it)) },
       { complaint: 'Old refresh tokens could not be forgotten', part: this.alone((it) => this.forgetTokens(it)) },
+      {
+        complaint: 'Addresses of old sign-ins could not be forgotten',
+        part: this.alone((it) => this.knownClients.forgetOld(it)),
+      },
     ];
   }
 

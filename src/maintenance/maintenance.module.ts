@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module';
 import { BuildLogsModule } from '../build-logs/build-logs.module';
 import { ExecutionModule } from '../execution/execution.module';
 import { ArchiveUpkeep } from './archive-upkeep';
@@ -8,7 +9,7 @@ import { LayerUpkeep } from './layer-upkeep';
 import { Reaper } from './reaper';
 
 @Module({
-  imports: [BuildLogsModule, ExecutionModule],
+  imports: [AuthModule, BuildLogsModule, ExecutionModule],
   providers: [Reaper, Janitor, ArchiveUpkeep, HostJanitor, LayerUpkeep],
 })
 export class MaintenanceModule {}

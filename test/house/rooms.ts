@@ -21,8 +21,8 @@ export const neighbours: Readonly<Record<string, readonly string[]>> = {
   builds: ['projects'],
   'build-status': ['builds'],
   execution: ['build-status', 'secrets'],
-  maintenance: ['execution'],
-  health: ['auth', 'maintenance'],
+  maintenance: ['auth', 'execution'],
+  health: ['maintenance'],
 };
 
 /** The rooms that a room may import from, itself among them; undefined for a room that the table does not name. */

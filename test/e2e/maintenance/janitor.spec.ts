@@ -148,6 +148,20 @@ describe('orphans in the artifact store', () => {
   });
 });
 
+describe('what limits on sign-ins remember', () => {
+  it('is forgotten once it is too old to count', async () => {
+    const [old, young] = [randomUUID(), randomUUID()];
+    await api.sql(
+      `INSERT INTO known_clients (account, client, seen_at)
+       VALUES ($1, '192.0.2.1', now() - interval '31 days'), ($2, '192.0.2.1', now() - interval '29 days')`,
+      [old, young],
+    );
+    await work();
+    const left = await api.sql('SELECT account FROM known_clients WHERE account IN ($1, $2)', [old, young]);
+    expect(left).toEqual([{ account: young }]);
+  });
+});
+
 describe('janitors', () => {
   it('work one at a time, and one that is killed holds nobody up', async () => {
     const other = await holdLock();
