@@ -38,12 +38,21 @@ export class RequestLimits {
   public async enter(request: IncomingMessage, identify: () => Promise<Identity>): Promise<Entry> {
     const identity = await identify().catch(async (refusal: unknown) => {
       const isBad = refusal instanceof HttpException && refusal.getStatus() === 401;
-      if (isBad) await this.spend(`refused ${this.addresses.networkOf(request)}`);
+      if (isBad) await this.countRefusal(this.addresses.networkOf(request));
       throw refusal;
     });
     const { signIn, userId } = identity;
     const headers = await this.spend(signIn.by === 'api_key' ? `key ${signIn.keyId}` : `user ${userId}`);
     return { identity, headers };
+  }
+
+  /**
+   * Counts a credential that was no good.
+   * @param client the network that sent it
+   * @throws ApiError 429 when there were too many from there in this minute
+   */
+  public async countRefusal(client: string): Promise<void> {
+    await this.spend(`refused ${client}`);
   }
 
   private async spend(key: string): Promise<Record<string, string>> {

@@ -35,9 +35,9 @@ export class AuthController {
     description: 'New tokens; the old refresh token is spent',
     example: exampleTokenPair,
   })
-  @ErrorResponses(400, [401, 'The refresh token is unknown, spent, revoked or expired'])
-  public refresh(@Body() request: RefreshDto): Promise<TokenPairDto> {
-    return this.auth.refresh(request.refresh_token);
+  @ErrorResponses(400, [401, 'The refresh token is unknown, spent, revoked or expired'], 429)
+  public refresh(@Body() body: RefreshDto, @Req() request: Request): Promise<TokenPairDto> {
+    return this.auth.refresh(body.refresh_token, this.clients.networkOf(request));
   }
 
   @Post('logout')

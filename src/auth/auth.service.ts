@@ -3,6 +3,7 @@ import { JwtService } from '@nestjs/jwt';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
 import { permissionsOf } from '../access/permission';
+import { RequestLimits } from '../access/request-limits';
 import { unauthorized } from '../access/unauthorized';
 import { AuditLog, type Deed } from '../audit/audit-log';
 import { ENV, type Env } from '../config/env';
@@ -28,6 +29,7 @@ export class AuthService {
     private readonly tenants: TenantsRepository,
     private readonly refreshTokens: RefreshTokensRepository,
     private readonly limits: LoginLimits,
+    private readonly requestLimits: RequestLimits,
     private readonly audit: AuditLog,
   ) {}
 
@@ -53,11 +55,16 @@ export class AuthService {
     });
   }
 
-  /** Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked. */
-  public async refresh(token: string): Promise<TokenPairDto> {
+  /**
+   * Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked.
+   * @param client the network that asks
+   * @throws ApiError 401 for a token that is not good; 429 after too many bad credentials from there
+   */
+  public async refresh(token: string, client: string): Promise<TokenPairDto> {
     const tokens = await transact(this.dataSource, (manager) => this.refreshIn(manager, token));
-    if (tokens === null) throw new ApiError(401, 'The refresh token is not valid; sign in again');
-    return tokens;
+    if (tokens !== null) return tokens;
+    await this.requestLimits.countRefusal(client);
+    throw new ApiError(401, 'The refresh token is not valid; sign in again');
   }
 
   public logout({ userId }: Identity, token: string): Promise<void> {

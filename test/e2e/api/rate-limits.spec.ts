@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { TokenPairDto } from '../../../src/auth/auth.dto';
+import { TenantFactory } from '../../factories/tenant.factory';
+import { password, UserFactory } from '../../factories/user.factory';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
 import { type Answer, Caller } from '../../support/caller';
@@ -90,11 +93,33 @@ describe('the limit of requests', () => {
     expect(count(await ask(world.with('build:list'), 1), 200)).toBe(1);
   });
 
+  it('counts refresh tokens that are not good among them, by which good ones are not held up', async () => {
+    const { id: tenantId } = await TenantFactory.from(api).build();
+    const { email } = await UserFactory.from(api, tenantId, { role: 'viewer' }).build();
+    const stranger = new Caller(api.url, null);
+    const refresh = (refresh_token: string): Promise<Answer<TokenPairDto>> =>
+      stranger.post('/auth/refresh', { refresh_token });
+    const { refresh_token } = (await stranger.post<TokenPairDto>('/auth/login', { email, password })).expect(200);
+    const answers: Answer[] = [];
+    for (let time = 0; time < most * 2; time += 1) answers.push(await refresh(randomUUID()));
+    // The minute may end meanwhile.
+    expect(count(answers, 401)).toBeLessThanOrEqual(most * 2 - 1);
+    expect(count(answers, 401) + count(answers, 429)).toBe(answers.length);
+    const refused = answers.find(({ status }) => status === 429);
+    expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(refused?.error).toMatchObject({ code: 'INVALID_REQUEST' });
+    const pair = (await refresh(refresh_token)).expect(200);
+    expect((await api.anonymous.get('/auth/me', { Authorization: `Bearer ${pair.access_token}` })).status).toBe(200);
+  });
+
   it('is in the document, with what tells it', async () => {
     const document: unknown = await (await fetch(`${api.url}/api/openapi.json`)).json();
     const headers = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'];
     expect(document).toMatchObject({
       paths: {
+        '/auth/refresh': {
+          post: { responses: { 429: { description: expect.stringContaining('Retry-After') as string } } },
+        },
         '/builds': {
           get: {
             responses: {
