@@ -1,6 +1,8 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorBody } from './error-body';
+import { answerLast } from './raw-answer';
+import { rawSecurityHeaders } from './security-headers';
 import { traceIdOf } from './trace-id';
 
 const refusals: Readonly<Record<string, readonly [status: number, message: string]>> = {
@@ -9,14 +11,8 @@ const refusals: Readonly<Record<string, readonly [status: number, message: strin
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
 };
 
-const jsonType = 'application/json; charset=utf-8';
-
 function refuse(socket: Duplex, status: number, message: string, traceId: string): void {
-  const body = JSON.stringify(errorBody(status, message, traceId));
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: ${jsonType}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  answerLast(socket, status, {}, JSON.stringify(errorBody(status, message, traceId)));
 }
 
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
@@ -38,7 +34,12 @@ function onConnect(request: IncomingMessage, socket: Duplex): void {
 function onExpectation(request: IncomingMessage, response: ServerResponse): void {
   const message = 'Nothing but 100-continue can be expected of this service';
   const body = JSON.stringify(errorBody(417, message, traceIdOf(request.headers)));
-  const headers = { 'Content-Type': jsonType, 'Content-Length': Buffer.byteLength(body), Connection: 'close' };
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    ...rawSecurityHeaders,
+    Connection: 'close',
+  };
   response.writeHead(417, headers).end(body);
 }
 

@@ -5,6 +5,9 @@ import { ConnectionDrain } from './connection-drain';
 /** How long requests that are under way may take once the server shuts down. */
 const drainMs = 10_000;
 
+/** How often Node looks for requests that take too long; by itself it would let them go on for half a minute more. */
+const checkingMs = 2_000;
+
 /**
  * Express without Nest's own last handlers, which cover the global prefix only and know no 405: what no route took, and
  * what fails outside of every route, is answered by ours (`unmatched.ts`) for all paths alike.
@@ -30,6 +33,7 @@ export class BareExpressAdapter extends ExpressAdapter {
   public override initHttpServer(options: NestApplicationOptions): void {
     super.initHttpServer(options);
     Reflect.set(this.httpServer, 'requireHostHeader', false);
+    Reflect.set(this.httpServer, 'connectionsCheckingInterval', checkingMs);
     this.drain = new ConnectionDrain(this.httpServer);
   }
 

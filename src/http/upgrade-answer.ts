@@ -1,9 +1,8 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { envelopeOf } from './error-envelope.filter';
+import { answerLast } from './raw-answer';
 import { requestIdOf, traceIdOf } from './trace-id';
-
-const lingerMs = 5_000;
 
 /** Answers a refused upgrade as HTTP, in the error envelope, and closes the connection. Returns what was answered. */
 export function refuseUpgrade(
@@ -13,29 +12,13 @@ export function refuseUpgrade(
 ): { status: number; traceId: string } {
   const traceId = traceIdOf(request.headers);
   const { status, headers, body } = envelopeOf(error, traceId);
-  const text = JSON.stringify(body);
-  const head = {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': String(Buffer.byteLength(text)),
-    Date: new Date().toUTCString(),
+  if (socket.destroyed) return { status, traceId };
+  const more = {
     'X-Request-Id': requestIdOf(request.headers) ?? traceId,
     ...headers,
-    Connection: 'Upgrade' in headers ? 'close, Upgrade' : 'close',
+    ...('Upgrade' in headers ? { Connection: 'close, Upgrade' } : {}),
   };
-  if (socket.destroyed) return { status, traceId };
-  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`);
-  socket.end(
-    [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', request.method === 'HEAD' ? '' : text].join(
-      '\r\n',
-    ),
-  );
-  // What the client still sends is read and dropped: unread bytes would turn the close into a reset that can swallow
-  // the answer. A client that does not hang up is cut off.
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
-  socket.once('close', () => {
-    clearTimeout(timer);
-  });
+  answerLast(socket, status, more, JSON.stringify(body), request.method !== 'HEAD');
   return { status, traceId };
 }
 

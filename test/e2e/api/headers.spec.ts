@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Api } from '../../support/api';
+import { exchange } from '../../support/exchange';
 
 const origin = 'https://console.example.com';
 
@@ -46,6 +47,30 @@ describe('headers of every answer', () => {
     for (const name of ['server', 'x-powered-by', 'access-control-allow-origin']) {
       expect(answer.headers.get(name)).toBeNull();
     }
+  });
+
+  it.each([
+    [
+      'a refused WebSocket',
+      'GET /api/v1/builds/x/logs/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket',
+      401,
+    ],
+    ['what is no HTTP', 'GARBAGE', 400],
+    ['too large headers', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}`, 431],
+    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com', 405],
+    ['an unknown expectation', 'GET /api/v1/builds HTTP/1.1\r\nHost: x\r\nExpect: wonders', 417],
+    ['no Host', 'GET /api/v1/builds HTTP/1.1\r\nConnection: close', 400],
+    ['another method', 'PUT /api/v1/builds HTTP/1.1\r\nHost: x\r\nConnection: close', 405],
+  ])('are the same for %s, which no route sees', async (_, request, status) => {
+    const usual = await fetch(`${closed.url}/api/v1/builds`, { headers: { authorization: authorization(closed) } });
+    const answer = await exchange(closed.port, `${request}\r\n\r\n`);
+    expect(answer?.status).toBe(status);
+    const wanted = [...usual.headers].filter(([name]) =>
+      /^(?:content-security|cross-|origin-|referrer|x-[cdfpx])/.test(name),
+    );
+    expect(wanted.length).toBeGreaterThanOrEqual(10);
+    expect(Object.fromEntries(answer?.headers ?? [])).toMatchObject(Object.fromEntries(wanted));
+    for (const name of ['server', 'x-powered-by']) expect(answer?.headers.get(name)).toBeNull();
   });
 
   it('let Swagger UI load its own files alone', async () => {
