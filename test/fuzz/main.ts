@@ -3,6 +3,7 @@ import { OwnPostgres } from '../support/own-postgres';
 import { Service } from '../support/service';
 import { Fuzz } from './fuzz';
 import { parseOptions } from './options';
+import { fuzzSettings } from './world';
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -11,7 +12,7 @@ function say(text: string): void {
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   const database = await OwnPostgres.start();
-  const service = await Service.start({ databaseUrl: await database.database(), settings: { ROLES: 'api' } });
+  const service = await Service.start({ databaseUrl: await database.database(), settings: fuzzSettings });
   try {
     const { findings, table } = await Fuzz.run(options, service, say);
     say(table);

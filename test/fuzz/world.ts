@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { CreatedApiKeyDto } from '../../src/api-keys/api-key.dto';
 import type { BuildDto } from '../../src/builds/build.dto';
 import type { ProjectDto } from '../../src/projects/project.dto';
@@ -10,6 +10,9 @@ import type { ActorName, IdWish } from './plan';
 
 const uuidPattern = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
 const rememberedIds = 400;
+
+/** How the service under test is set: with secrets, which it could not keep without a key. */
+export const fuzzSettings = { ROLES: 'api', SECRETS_KEY: randomBytes(32).toString('hex') } as const;
 
 /** One tenant of a run. All of its texts carry its canary, which no other tenant may ever see. */
 export class Party {
@@ -123,7 +126,7 @@ export class FuzzWorld {
     const rows = new Map<string, string>();
     // The janitor may pack the lines of a log meanwhile.
     const ofLog = 'build_id, total_lines, outcome, closed_at, deleted_at';
-    const columns = { projects: '*', builds: '*', build_logs: ofLog, users: '*', api_keys: '*' };
+    const columns = { projects: '*', builds: '*', build_logs: ofLog, users: '*', api_keys: '*', project_secrets: '*' };
     for (const [table, wanted] of Object.entries(columns)) {
       const statement = `SELECT ${wanted} FROM ${table} WHERE tenant_id = $1 ORDER BY 1`;
       const found = await this.service.sql(statement, [this.bystander.tenant.id]);
@@ -155,6 +158,7 @@ async function makeParty(service: Service): Promise<Party> {
       repository_url: `https://git.example.com/${canary}/app.git`,
     });
     party.learn('projects', project.id);
+    (await caller.send('PUT', `/projects/${project.id}/secrets/TOKEN`, { value: `${canary} secret` })).expect(204);
     for (let number = 0; number < 6; number += 1) await makeBuild(caller, party, project, number);
   }
   return party;

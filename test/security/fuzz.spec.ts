@@ -1,4 +1,5 @@
 import { Fuzz } from '../fuzz/fuzz';
+import { fuzzSettings } from '../fuzz/world';
 import { Service } from '../support/service';
 
 /** Another one each time; what is found is repeated by `npm run fuzz` with its number and seed. */
@@ -7,7 +8,7 @@ const requests = 1_000;
 let service: Service;
 
 beforeAll(async () => {
-  service = await Service.startOnServer({ settings: { ROLES: 'api' } });
+  service = await Service.startOnServer({ settings: fuzzSettings });
 }, 120_000);
 
 afterAll(async () => {
