@@ -96,6 +96,8 @@ const schema = z
       .default('image-factory'),
     BUILD_MEMORY_MB: wholeNumber(64, 16_777_216).default(2_048),
     BUILD_PIDS: wholeNumber(64, 4_194_304).default(1_024),
+    BUILD_DISK_MB: wholeNumber(16, 1_000_000_000).default(10_240),
+    MIN_FREE_DISK_MB: wholeNumber(0, 1_000_000_000).default(1_024),
     ARTIFACT_DIR: absolutePath.optional(),
     LOG_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
     ARCHIVE_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),

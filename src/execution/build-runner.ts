@@ -12,6 +12,7 @@ import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
 import { buildSecrets, type BuildSecrets, noSecrets } from './build-secrets';
+import { DiskGuard } from './disk-guard';
 import { failureMessage } from './failure-message';
 import { LogBudget } from './log-budget';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
@@ -55,6 +56,7 @@ export class BuildRunner {
     private readonly publisher: LogPublisher,
     private readonly workspaces: Workspaces,
     private readonly artifacts: ArtifactStore,
+    private readonly disk: DiskGuard,
     private readonly vault: SecretVault,
   ) {}
 
@@ -136,37 +138,50 @@ export class BuildRunner {
   ): Promise<Ending> {
     const workspace = await this.workspaces.open(claim.id);
     try {
-      await output.line('INFO', `Checking out ${claim.gitBranch}`, 'checkout');
-      const commit = await withinLimit(this.checkoutLimit, signal, (limited) =>
-        workspace.checkOut(claim, secrets, output, limited),
+      return await this.disk.withinLimits({ ...claim, checkoutDir: workspace.checkoutDir }, signal, (limited) =>
+        this.buildIn(workspace, claim, secrets, output, progress, limited),
       );
-      await answered(() => this.queue.saveCommit(claim, commit), signal);
-      progress.update({ stepsDone: 1 });
-      await output.line('INFO', `At commit ${commit.commit}`, 'checkout');
-
-      const image = await this.builder.build(
-        {
-          buildId: claim.id,
-          projectId: claim.projectId,
-          checkoutDir: workspace.checkoutDir,
-          dockerfilePath: claim.dockerfilePath,
-          contextPath: claim.contextPath,
-          buildArgs: claim.buildArgs,
-          imageRepository: claim.imageRepository,
-          tag: `${claim.buildNumber}-${commit.commit.slice(0, 12)}`,
-          archivePath: await this.artifacts.pathFor(claim.id),
-          registryPrefixes: claim.registryPrefixes,
-          secrets,
-          publishLimit: this.publishLimit(claim),
-        },
-        output,
-        signal,
-      );
-      const archive = image.reference === null ? this.artifacts.nameOf(claim.id) : null;
-      return { status: 'success', digest: image.digest, reference: image.reference, archive };
     } finally {
       await this.clear(claim, workspace);
     }
+  }
+
+  private async buildIn(
+    workspace: Workspace,
+    claim: Claim,
+    secrets: BuildSecrets,
+    output: BuildOutput,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<Ending> {
+    await output.line('INFO', `Checking out ${claim.gitBranch}`, 'checkout');
+    const commit = await withinLimit(this.checkoutLimit, signal, (limited) =>
+      workspace.checkOut(claim, secrets, output, limited),
+    );
+    await answered(() => this.queue.saveCommit(claim, commit), signal);
+    progress.update({ stepsDone: 1 });
+    await output.line('INFO', `At commit ${commit.commit}`, 'checkout');
+
+    const image = await this.builder.build(
+      {
+        buildId: claim.id,
+        projectId: claim.projectId,
+        checkoutDir: workspace.checkoutDir,
+        dockerfilePath: claim.dockerfilePath,
+        contextPath: claim.contextPath,
+        buildArgs: claim.buildArgs,
+        imageRepository: claim.imageRepository,
+        tag: `${claim.buildNumber}-${commit.commit.slice(0, 12)}`,
+        archivePath: await this.artifacts.pathFor(claim.id),
+        registryPrefixes: claim.registryPrefixes,
+        secrets,
+        publishLimit: this.publishLimit(claim),
+      },
+      output,
+      signal,
+    );
+    const archive = image.reference === null ? this.artifacts.nameOf(claim.id) : null;
+    return { status: 'success', digest: image.digest, reference: image.reference, archive };
   }
 
   private get checkoutLimit(): TimeLimit {

@@ -6,6 +6,7 @@ import { ArtifactStore } from './artifact-store';
 import { BuildImageController } from './build-image.controller';
 import { BuildQueueRepository } from './build-queue.repository';
 import { BuildRunner } from './build-runner';
+import { DiskGuard } from './disk-guard';
 import { BuildahBuilder } from './buildah/buildah-builder';
 import { Cage } from './cage/cage';
 import { IMAGE_BUILDER } from './image-builder';
@@ -47,11 +48,12 @@ import { Workspaces } from './workspaces';
     ArtifactStore,
     BuildQueueRepository,
     BuildRunner,
+    DiskGuard,
     InstallationRepository,
     StoreMarker,
     Workspaces,
     Worker,
   ],
-  exports: [IMAGE_BUILDER, ArtifactStore, BuildQueueRepository, StoreMarker, Workspaces],
+  exports: [IMAGE_BUILDER, ArtifactStore, BuildQueueRepository, DiskGuard, StoreMarker, Workspaces],
 })
 export class ExecutionModule {}

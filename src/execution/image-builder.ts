@@ -6,6 +6,24 @@ export class BuildFailure extends Error {
   public override readonly name = 'BuildFailure';
 }
 
+/** A limit of what a build may use; its processes have no time to use more of it. */
+export class LimitExceeded extends BuildFailure {
+  public readonly killAfterMs = 0;
+}
+
+/** What a build added to the worker's disk, or what is left of it, ended the build. */
+export class DiskExceeded extends LimitExceeded {}
+
+/** Where the engine writes for a build. */
+export interface EngineDirs {
+  /** For nobody else. */
+  readonly own: readonly string[];
+  /** For all builds of its project. */
+  readonly shared: string;
+  /** Below the shared one: what is in there already when a build begins is not written to by it. */
+  readonly layers: readonly string[];
+}
+
 /** Where a build reports to while it runs. */
 export interface BuildOutput {
   /**
@@ -77,6 +95,8 @@ export interface ImageBuilder {
    * @throws BuildFailure for all that the build's owner can mend.
    */
   build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage>;
+  /** Where it writes for a build; those that are not there yet are left out or empty. */
+  dirsOf(build: Pick<ImageBuild, 'buildId' | 'projectId'>): Promise<EngineDirs>;
   /** What does not hold for builds on this host, a sentence each. */
   describe(): Promise<string[]>;
   /** The projects of which the engine of this host keeps layers, the longest unused first. */

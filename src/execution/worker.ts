@@ -13,6 +13,7 @@ import { Lifetime } from '../config/lifetime';
 import { Notifications } from '../database/notifications';
 import { BuildQueueRepository } from './build-queue.repository';
 import { BuildRunner, type Run } from './build-runner';
+import { DiskGuard } from './disk-guard';
 import { IMAGE_BUILDER, type ImageBuilder } from './image-builder';
 
 /** How often the queue is looked at without being told to: a lost wake-up costs no more than this. */
@@ -35,7 +36,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
   private claim: Promise<unknown> | undefined;
   private isAwake = false;
   private isPrepared = false;
-  private toldProblem: string | undefined;
+  private toldProblem: string | null = null;
   private isClosing = false;
   private isGraceOver = false;
   private poll: NodeJS.Timeout | undefined;
@@ -46,6 +47,7 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     @Inject(IMAGE_BUILDER) private readonly builder: ImageBuilder,
     private readonly queue: BuildQueueRepository,
     private readonly runner: BuildRunner,
+    private readonly disk: DiskGuard,
     private readonly notifications: Notifications,
     private readonly lifetime: Lifetime,
   ) {}
@@ -109,19 +111,27 @@ export class Worker implements OnApplicationBootstrap, BeforeApplicationShutdown
     return this.isClosing || this.lifetime.stop.aborted;
   }
 
-  /** Whether this host can build. Until then it claims nothing: another worker may, and readiness says why. */
+  /** Whether this host can build, and has room for it. Until then it claims nothing: another worker may. */
   private async isFit(): Promise<boolean> {
-    if (this.isPrepared) return true;
+    const problem = (await this.gap()) ?? (await this.disk.shortage());
+    if (problem !== null && problem !== this.toldProblem) {
+      this.logger.warn(`This worker cannot build yet: ${problem}`);
+    }
+    this.toldProblem = problem;
+    return problem === null;
+  }
+
+  /** Why this host cannot build; readiness says it as well. */
+  private async gap(): Promise<string | null> {
+    if (this.isPrepared) return null;
     try {
       await this.builder.check();
       for (const gap of await this.builder.describe()) this.logger.warn(gap);
       this.isPrepared = true;
+      return null;
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      if (problem !== this.toldProblem) this.logger.warn(`This worker cannot build yet: ${problem}`);
-      this.toldProblem = problem;
+      return error instanceof Error ? error.message : String(error);
     }
-    return this.isPrepared;
   }
 
   private resync(): void {

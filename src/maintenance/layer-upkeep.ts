@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
 import { takeClaimLock } from '../execution/claim-lock';
+import { DiskGuard } from '../execution/disk-guard';
 import { IMAGE_BUILDER, type ImageBuilder, type KeptProject } from '../execution/image-builder';
 
 const dayMs = 24 * 3_600_000;
@@ -18,6 +19,7 @@ export class LayerUpkeep {
   public constructor(
     @Inject(ENV) private readonly env: Env,
     @Inject(IMAGE_BUILDER) private readonly builder: ImageBuilder,
+    private readonly disk: DiskGuard,
     private readonly dataSource: DataSource,
   ) {}
 
@@ -30,20 +32,23 @@ export class LayerUpkeep {
   }
 
   /**
-   * While the file system is too full, of the project that was not built for the longest time.
+   * While the file system is too full, or too full for builds to begin, of the project that was not built for the longest time.
    * @param signal ends the removal, which can go on later
    * @returns true when it dropped one
    * @throws Error when it is too full and nothing can be dropped
    */
   public async dropForSpace(signal: AbortSignal): Promise<boolean> {
     const most = this.env.CACHE_MAX_DISK_PERCENT;
-    if ((await this.percentUsed()) <= most) return false;
+    const shortage = await this.disk.shortage();
+    if ((await this.percentUsed()) <= most && shortage === null) return false;
     for (const { id } of await this.known()) {
       if (!(await this.setAside(id))) continue;
       await this.builder.sweep(signal);
       return true;
     }
-    throw new Error(`the file system of DATA_DIR is fuller than ${most} %, and there is nothing to drop`);
+    throw new Error(
+      `${shortage ?? `the file system of DATA_DIR is fuller than ${most} %`}, and there is nothing to drop`,
+    );
   }
 
   /**

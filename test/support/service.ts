@@ -66,8 +66,9 @@ export class Service {
       BOOTSTRAP_ADMIN_PASSWORD: platformAdmin.password,
       // Only what is about the limit of requests shall meet it.
       RATE_LIMIT_PER_MINUTE: '1000000',
-      // However full the disk of this machine is, layers stay.
+      // However full the disk of this machine is, layers stay and builds begin.
       CACHE_MAX_DISK_PERCENT: '100',
+      MIN_FREE_DISK_MB: '0',
       ...(databaseUrl === undefined ? {} : sharing(databaseUrl)),
       ...settings,
     });

@@ -13,6 +13,8 @@ import {
   BuildFailure,
   type BuildOutput,
   type BuiltImage,
+  DiskExceeded,
+  type EngineDirs,
   type ImageBuild,
   type ImageBuilder,
   type KeptProject,
@@ -134,8 +136,14 @@ export class BuildahBuilder implements ImageBuilder {
       output.stepsDone(plan.stepCount + 1);
       return image;
     } finally {
-      await this.leave(place, scratchDir, build);
+      await this.leave(place, scratchDir, build, signal);
     }
+  }
+
+  public async dirsOf({ buildId, projectId }: Pick<ImageBuild, 'buildId' | 'projectId'>): Promise<EngineDirs> {
+    const shared = this.storages.of(projectId);
+    const layers = ['overlay', 'vfs/dir'].map((name) => path.join(shared, name));
+    return { own: await this.scratch.of(buildId), shared, layers };
   }
 
   public keptProjects(): Promise<KeptProject[]> {
@@ -178,9 +186,22 @@ export class BuildahBuilder implements ImageBuilder {
   }
 
   /** What cannot be removed now is no fault of the build; the next sweep tries again. */
-  private async leave(place: BuildahPlace, scratchDir: string, { buildId, projectId }: ImageBuild): Promise<void> {
+  private async leave(
+    place: BuildahPlace,
+    scratchDir: string,
+    { buildId, projectId }: ImageBuild,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // The steps that it finished are layers by now: too many for the disk, and not told from those of others.
+    const isSpent = signal.reason instanceof DiskExceeded;
     try {
-      await this.storages.touch(projectId).finally(() => place.close());
+      if (isSpent) await place.clear().finally(() => this.storages.spend(projectId));
+      else await this.storages.touch(projectId);
+    } catch (error) {
+      this.logger.warn(`What build ${buildId} left in its project's storage was not removed: ${String(error)}`);
+    }
+    try {
+      await place.close();
     } catch (error) {
       this.logger.warn(`The scratch files of build ${buildId} were not removed: ${String(error)}`);
     } finally {

@@ -150,6 +150,11 @@ export class BuildahPlace {
     return this.locked(['-s'], 'own', withFile, { ...options, stdin }, { before: takeAuth, env: {} });
   }
 
+  /** Removes what ended commands left half-made in the storage, unless another build uses it. */
+  public async clear(): Promise<void> {
+    await this.clearStorage(undefined);
+  }
+
   public async close(): Promise<void> {
     await this.cage.removeDir(this.dirs.scratchDir);
   }

@@ -27,6 +27,12 @@ export class ProjectStorages {
     await utimes(this.of(projectId), now, now);
   }
 
+  /** Notes that it is to be dropped as soon as no build uses it. */
+  public async spend(projectId: string): Promise<void> {
+    const longAgo = new Date(0);
+    await utimes(this.of(projectId), longAgo, longAgo);
+  }
+
   /** The longest unused first. */
   public async kept(): Promise<KeptProject[]> {
     const names = await readdir(this.root).catch(() => []);

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
 import { networkSlots, type Egress } from './cage-network';
 import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
-import { ControlGroup, type ExceededLimit, type ResourceLimits } from './control-group';
+import { ControlGroup, type ResourceLimits } from './control-group';
+import { CageLimits } from './cage-limits';
 import { isWithin } from '../files/is-within';
 import { removeTree } from '../files/remove-tree';
-import { BuildFailure } from '../image-builder';
 import { findOpenings, innerRules, outerRules, refusalOf, type EgressOptions } from './egress';
 import { chosenResolver, nameServersOf, reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
@@ -70,7 +70,11 @@ export class Cage {
   private identity: Promise<CageIdentity> | null = null;
   private egress: Promise<{ readonly kind: Egress; readonly missing: string | null }> | null = null;
 
-  public constructor(private readonly options: CageOptions) {}
+  private readonly limits: CageLimits;
+
+  public constructor(private readonly options: CageOptions) {
+    this.limits = new CageLimits(options.limits ?? null);
+  }
 
   /** @throws Error with one line that says why no command can be caged on this host. */
   public async check(): Promise<void> {
@@ -90,7 +94,7 @@ export class Cage {
   /** What does not hold on this host, a sentence each. */
   public async describe(): Promise<string[]> {
     const { missing } = await this.findEgress();
-    const unlimited = await this.tryGroup();
+    const unlimited = await this.limits.missing();
     return [missing, unlimited].filter((each) => each !== null);
   }
 
@@ -200,14 +204,14 @@ export class Cage {
     if (buildUser !== null) words.push('user', String(buildUser.uid), String(buildUser.gid));
     if (directory !== null) words.push('directory', directory);
 
-    const group = await this.enterGroup();
+    const mask = await this.maskWith(options.mask);
     const userNamespace = buildUser === null ? ['--user', '--map-root-user', '--map-auto'] : [];
     let reason = '';
-    const launch: readonly [string, ...string[]] = [
+    const launch = (entrances: readonly string[]): readonly [string, ...string[]] => [
       ...(['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', launchScript] as const),
       ...[
         String(process.pid),
-        group?.entrances.join('\n') ?? '',
+        entrances.join('\n'),
         'unshare',
         ...userNamespace,
         '--fork',
@@ -218,16 +222,18 @@ export class Cage {
       ],
       ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
     ];
-    const running = runProcess(launch, {
-      ...options,
-      mask: await this.maskWith(options.mask),
-      env: { PATH: toolPath, ...options.env },
-      onLine: (line) => {
-        if (line.stream === 'stderr' && line.text.startsWith(cageFailurePrefix)) reason = line.text;
-        return options.onLine?.(line);
-      },
-    });
-    const result = await this.withinLimits(running, group);
+    const result = await this.limits.within((entrances, exceeded) =>
+      runProcess(launch(entrances), {
+        ...options,
+        mask,
+        signal: AbortSignal.any([options.signal, exceeded].filter((each) => each !== undefined)),
+        env: { PATH: toolPath, ...options.env },
+        onLine: (line) => {
+          if (line.stream === 'stderr' && line.text.startsWith(cageFailurePrefix)) reason = line.text;
+          return options.onLine?.(line);
+        },
+      }),
+    );
     if (result.exitCode !== cageFailureStatus || reason === '') return result;
     throw new CageError(reason.slice(cageFailurePrefix.length));
   }
@@ -256,44 +262,6 @@ export class Cage {
 
   private get egressOptions(): EgressOptions {
     return this.options.egress ?? { allow: [], nameServers: [] };
-  }
-
-  /** Why nothing can be limited here; null when it can. */
-  private async tryGroup(): Promise<string | null> {
-    if (this.options.limits === undefined) return null;
-    try {
-      await (await ControlGroup.make(this.options.limits)).remove();
-      return null;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return `Builds have no limit of memory and processes: ${reason}.`;
-    }
-  }
-
-  /** Null where this host, or this user, can limit nothing: `describe` says so. */
-  private async enterGroup(): Promise<ControlGroup | null> {
-    const { limits } = this.options;
-    return limits === undefined ? null : ControlGroup.make(limits).catch(() => null);
-  }
-
-  /** A command may keep to itself that something of it was killed for want of memory: the kernel counts it. */
-  private async withinLimits(running: Promise<RunResult>, group: ControlGroup | null): Promise<RunResult> {
-    if (group === null) return running;
-    try {
-      const result = await running;
-      const exceeded = await group.exceeded();
-      if (exceeded !== null) throw new BuildFailure(this.limitMessage(exceeded));
-      return result;
-    } finally {
-      await group.remove();
-    }
-  }
-
-  private limitMessage(exceeded: ExceededLimit): string {
-    const { memoryMb = 0, pids = 0 } = this.options.limits ?? {};
-    return exceeded === 'memory'
-      ? `The build used more than its limit of ${memoryMb} MB of memory (BUILD_MEMORY_MB)`
-      : `The build started more than its limit of ${pids} processes (BUILD_PIDS)`;
   }
 
   private async maskWith(mask: SecretMask | undefined): Promise<SecretMask> {

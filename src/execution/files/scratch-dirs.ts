@@ -28,6 +28,12 @@ export class ScratchDirs {
     return directory;
   }
 
+  /** Those of a label, whoever's they are. */
+  public async of(label: string): Promise<string[]> {
+    const names = await readdir(this.root).catch(() => []);
+    return names.filter((name) => name.startsWith(`${label}.`)).map((name) => path.join(this.root, name));
+  }
+
   /** Nobody works in it any more. */
   public release(directory: string): void {
     inUse.delete(directory);

@@ -4,6 +4,7 @@ import {
   BuildFailure,
   type BuildOutput,
   type BuiltImage,
+  type EngineDirs,
   type ImageBuild,
   type ImageBuilder,
 } from '../../../src/execution/image-builder';
@@ -53,7 +54,7 @@ export class DrivenBuild {
 }
 
 /** An engine that builds nothing: each build is led by the test. All that stands around it in a worker is real. */
-export class DrivenEngine implements Pick<ImageBuilder, 'build'> {
+export class DrivenEngine implements Pick<ImageBuilder, 'build' | 'dirsOf'> {
   private readonly builds = new Map<string, Deferred<DrivenBuild>>();
 
   /** Resolves when the worker has handed this build over; call it before the worker runs the build. */
@@ -61,6 +62,10 @@ export class DrivenEngine implements Pick<ImageBuilder, 'build'> {
     const begun = new Deferred<DrivenBuild>();
     this.builds.set(buildId, begun);
     return begun.promise;
+  }
+
+  public dirsOf(): Promise<EngineDirs> {
+    return Promise.resolve({ own: [], shared: 'none', layers: [] });
   }
 
   public build(build: ImageBuild, output: BuildOutput, signal: AbortSignal): Promise<BuiltImage> {
