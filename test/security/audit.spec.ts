@@ -5,7 +5,7 @@ import { Janitor } from '../../src/maintenance/janitor';
 import { password, UserFactory } from '../factories/user.factory';
 import { World } from '../factories/world';
 import { Api } from '../support/api';
-import { Caller } from '../support/caller';
+import { type Answer, Caller } from '../support/caller';
 import { askUpgrade } from '../support/upgrade';
 import { waitUntil } from '../support/wait-until';
 
@@ -133,6 +133,20 @@ describe('a refused access is written down', () => {
     expect(ofUnknown).toMatchObject({ action: 'auth.login_failed', resource_id: null });
     // People type passwords where the address belongs.
     expect(JSON.stringify(ofUnknown).split(trace)).toHaveLength(2);
+  });
+
+  it('as an attempt to sign in that came too often', async () => {
+    const email = `${randomUUID()}@example.com`;
+    const trace = randomUUID();
+    const attempt = (headers = {}): Promise<Answer> =>
+      api.anonymous.post(
+        '/auth/login',
+        { email, password: 'guessed' },
+        { ...headers, 'X-Forwarded-For': '203.0.113.8' },
+      );
+    for (let number = 0; number < 10; number += 1) expect((await attempt()).status).toBe(401);
+    expect((await attempt({ 'X-Request-Id': trace })).status).toBe(429);
+    expect(await ofStranger(trace)).toMatchObject({ action: 'auth.login_failed', status: 429, address: '203.0.113.8' });
   });
 
   it('as a refresh token that came twice, together with what that revokes', async () => {
