@@ -66,7 +66,8 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
   const unclear = textProblem(source.text);
   if (unclear !== null) failAt(unclear.line, unclear.problem);
   const args = new GlobalArguments(source.buildArgs);
-  const dockerfile = DockerfileParser.parse(withoutFalseHereDocuments(source).replace(/^\uFEFF/, ''));
+  // The parser takes quadratic time for a first comment that has no end of line.
+  const dockerfile = DockerfileParser.parse(`${withoutFalseHereDocuments(source).replace(/^\uFEFF/, '')}\n`);
   const escape = dockerfile.getEscapeCharacter();
   /** Whether words know another escape character than the usual as well depends on the engine. */
   const certain = (at: Instruction, text: string): string =>
@@ -127,13 +128,18 @@ function resolve(
 ): { readonly needed: ReadonlySet<number>; readonly baseImages: readonly BaseImage[] } {
   const byAlias = new Map<string, number[]>();
   stages.forEach(({ alias }, index) => {
-    if (alias !== null) byAlias.set(alias, [...(byAlias.get(alias) ?? []), index]);
+    if (alias === null) return;
+    const named = byAlias.get(alias);
+    if (named === undefined) byAlias.set(alias, [index]);
+    else named.push(index);
   });
   /** The stage that a name means for the one at `index`, which sees those before it alone; -1 for an image. */
   const stageBefore = (index: number, name: string, mayBeNumber: boolean): number => {
-    const named = byAlias.get(name.toLowerCase())?.findLast((position) => position < index) ?? -1;
+    const named = byAlias.get(name.toLowerCase()) ?? [];
+    // On the way back, later ones are not asked for again.
+    while ((named.at(-1) ?? -1) >= index) named.pop();
     const numbered = mayBeNumber && /^\d+$/.test(name) && Number(name) < index ? Number(name) : -1;
-    return Math.max(named, numbered);
+    return Math.max(named.at(-1) ?? -1, numbered);
   };
 
   const needed = new Set([stages.length - 1]);
