@@ -33,6 +33,7 @@ export class AuditEvents1795498000000 implements MigrationInterface {
       CREATE INDEX audit_events_action_idx ON audit_events (tenant_id, action, occurred_at, id);
       CREATE INDEX audit_events_actor_idx ON audit_events (tenant_id, actor_id, occurred_at, id);
       CREATE INDEX audit_events_resource_idx ON audit_events (tenant_id, resource_id, occurred_at, id);
+      CREATE INDEX audit_events_refused_idx ON audit_events (tenant_id, occurred_at, id) WHERE outcome = 'refused';
       CREATE INDEX audit_events_age_idx ON audit_events USING brin (occurred_at) WITH (autosummarize = on);
 
       CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -59,11 +59,6 @@ export class ListAuditEventsQuery {
   @Checked('uuid', isUuid, 'must be a UUID')
   public actor_id?: string;
 
-  @ApiPropertyOptional({ type: 'string', enum: resourceTypes, description: 'Filter by type of resource' })
-  @IfPresent()
-  @IsIn(resourceTypes, { message: `must be one of ${resourceTypes.join(', ')}` })
-  public resource_type?: Resource['type'];
-
   @ApiPropertyOptional({
     type: 'string',
     maxLength: 101,

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource, type EntityManager } from 'typeorm';
 import { query } from '../database/query';
-import type { Actor, AuditAction, Details, NewAuditEvent, Resource } from './audit-event';
+import type { Actor, AuditAction, Details, NewAuditEvent, outcomes, Resource } from './audit-event';
 import type { DueRefusal } from './refusals';
 
 /** An event as it is stored. */
@@ -35,9 +35,8 @@ export interface AuditFilter {
   readonly tenantId: string;
   readonly action: string | undefined;
   readonly actorId: string | undefined;
-  readonly resourceType: string | undefined;
   readonly resourceId: string | undefined;
-  readonly outcome: string | undefined;
+  readonly outcome: (typeof outcomes)[number] | undefined;
   readonly from: Date | undefined;
   readonly to: Date | undefined;
   /** Only older ones than this. */
@@ -86,7 +85,6 @@ export class AuditEventsRepository {
     };
     add(filter.action, (it) => `action = ${it}`);
     add(filter.actorId, (it) => `actor_id = ${it}`);
-    add(filter.resourceType, (it) => `resource_type = ${it}`);
     add(filter.resourceId, (it) => `resource_id = ${it}`);
     add(filter.outcome, (it) => `outcome = ${it}`);
     add(filter.from, (it) => `occurred_at >= ${it}`);

@@ -23,7 +23,6 @@ export class AuditEventsService {
       tenantId: scope === 'platform' ? platformTenant : identity.tenantId,
       action: request.action,
       actorId: request.actor_id,
-      resourceType: request.resource_type,
       resourceId: request.resource_id,
       outcome: request.outcome,
       from: timeOf(request.from),

@@ -261,11 +261,12 @@ describe('GET /audit-events', () => {
     const found = async (query: string): Promise<string[]> => (await list(query, by)).audit_events.map(({ id }) => id);
     const ids = events.map(({ id }) => id);
     expect(await found('?action=project.update')).toEqual([update.id]);
-    expect(await found('?resource_type=build')).toEqual(ids.slice(1));
+    expect(await found('?action=build.create')).toEqual(ids.slice(1));
     expect(await found(`?resource_id=${newest.resource_id ?? ''}`)).toEqual([newest.id]);
     expect(await found(`?actor_id=${update.actor_id ?? ''}`)).toEqual(ids);
     expect(await found(`?actor_id=${randomUUID()}`)).toEqual([]);
     expect(await found('?outcome=refused')).toEqual([]);
+    expect(await found('?outcome=allowed')).toEqual(ids);
     expect(await found(`?from=${new Date(Date.now() + 60_000).toISOString()}`)).toEqual([]);
     expect(await found(`?to=${oldest.occurred_at}`)).toEqual([]);
     expect(await found(`?from=${oldest.occurred_at}&to=9999-12-31T23:59:59Z`)).toEqual(ids);
@@ -275,7 +276,6 @@ describe('GET /audit-events', () => {
     'action=nothing',
     'actor_id=x',
     'resource_id=',
-    'resource_type=x',
     'outcome=x',
     'from=yesterday',
     'to=2024-13-01T00:00:00Z',
