@@ -4,7 +4,7 @@ import { BuildahPlace, type BuildahTraits } from './buildah-place';
 import { probeBuildah } from './buildah-probe';
 import type { Cage } from '../cage/cage';
 import { ask } from '../cage/cage-identity';
-import { findInCheckout } from './checkout-file';
+import { checkOptionalFile, findInCheckout } from './checkout-file';
 import { cacheDirectory, checkPolicy, isCorrected, type PlannedMounts } from './dockerfile-policy';
 import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
@@ -96,6 +96,9 @@ export class BuildahBuilder implements ImageBuilder {
     const { checkoutDir } = build;
     const context = await findInCheckout(checkoutDir, build.contextPath, 'Context', 'directory');
     const dockerfile = await findInCheckout(checkoutDir, build.dockerfilePath, 'Dockerfile', 'file');
+    for (const ignored of ignoreFiles(build)) {
+      await checkOptionalFile(checkoutDir, ignored, 'Ignore file', largestDockerfile);
+    }
     const text = await readDockerfile(dockerfile, build.dockerfilePath);
     const name = `Dockerfile "${build.dockerfilePath}"`;
     const mounts = checkPolicy({ name, text, version: traits.version });
@@ -334,6 +337,14 @@ async function readDockerfile(file: string, name: string): Promise<string> {
   const text = await readPlainFile(file, largestDockerfile);
   if (text === null) throw new BuildFailure(`Dockerfile "${name}" exceeds ${largestDockerfile / 1024} KiB`);
   return text;
+}
+
+/** Where engines look for what a context leaves out; they would follow a link. */
+function ignoreFiles({ contextPath, dockerfilePath }: ImageBuild): string[] {
+  return ['.dockerignore', '.containerignore'].flatMap((name) => [
+    path.join(contextPath, name),
+    `${dockerfilePath}${name}`,
+  ]);
 }
 
 function planFor({ dockerfilePath: name, buildArgs }: ImageBuild, text: string, traits: BuildahTraits): DockerfilePlan {

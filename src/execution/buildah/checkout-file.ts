@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildFailure } from '../image-builder';
 import { isWithin } from '../files/is-within';
@@ -28,4 +28,20 @@ export async function findInCheckout(
   const entry = await stat(found);
   if ((kind !== 'directory' && entry.isFile()) || (kind !== 'file' && entry.isDirectory())) return found;
   throw new BuildFailure(`${what} "${relative}" is not a ${kind === 'either' ? 'file or directory' : kind}`);
+}
+
+/**
+ * Looks at a file of a checkout that the engine would read if it is there, whatever it is.
+ * @throws BuildFailure when it is no file of the checkout, or larger than `mostBytes`.
+ */
+export async function checkOptionalFile(
+  checkoutDir: string,
+  relative: string,
+  what: string,
+  mostBytes: number,
+): Promise<void> {
+  const entry = await lstat(path.join(checkoutDir, relative)).catch(() => null);
+  if (entry === null) return;
+  const { size } = await stat(await findInCheckout(checkoutDir, relative, what, 'file'));
+  if (size > mostBytes) throw new BuildFailure(`${what} "${relative}" exceeds ${mostBytes / 1_024} KiB`);
 }
