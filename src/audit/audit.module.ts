@@ -1,16 +1,15 @@
 import { Global, Module } from '@nestjs/common';
-import { AuditEventsController } from './audit-events.controller';
+import { AuditEventsModule } from './audit-events.module';
 import { AuditEventsRepository } from './audit-events.repository';
-import { AuditEventsService } from './audit-events.service';
 import { AuditLog } from './audit-log';
 import { RefusalLog } from './refusal-log';
 import { Visits } from './visits';
 
-/** Who did what to which resource from where. */
+/** Who did what to which resource from where: for every room that does something. */
 @Global()
 @Module({
-  controllers: [AuditEventsController],
-  providers: [Visits, AuditEventsRepository, AuditEventsService, AuditLog, RefusalLog],
+  imports: [AuditEventsModule],
+  providers: [Visits, AuditEventsRepository, AuditLog, RefusalLog],
   exports: [Visits, AuditEventsRepository, AuditLog, RefusalLog],
 })
 export class AuditModule {}

@@ -1,21 +1,12 @@
-import {
-  HttpException,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-} from '@nestjs/common';
+import { HttpException, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../access/identity';
 import { isUuid } from '../http/uuid-param';
 import type { AuditAction, Resource, ResourceType } from './audit-event';
-import { AuditEventsRepository } from './audit-events.repository';
 import { Refusals } from './refusals';
 import type { Visit } from './visit';
 import { Visits } from './visits';
-
-const flushMs = 1_000;
 
 /** What a refusal means; a limit of requests or a bad body refuses nobody access. */
 const refusedStatuses = new Set([401, 403, 404]);
@@ -50,31 +41,11 @@ interface Refused {
  * are stored once a second. A crash loses those of the last second, and the counts of the last minute.
  */
 @Injectable()
-export class RefusalLog implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(RefusalLog.name);
-  private readonly refusals = new Refusals();
-  private timer: NodeJS.Timeout | undefined;
-  private flushing: Promise<void> | undefined;
+export class RefusalLog {
+  /** What is not stored yet. */
+  public readonly refusals = new Refusals();
 
-  public constructor(
-    private readonly visits: Visits,
-    private readonly events: AuditEventsRepository,
-  ) {}
-
-  public onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.flushing ??= this.flush().finally(() => {
-        this.flushing = undefined;
-      });
-    }, flushMs);
-  }
-
-  /** When no request is under way any more. */
-  public async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.flushing;
-    await this.flush(true);
-  }
+  public constructor(private readonly visits: Visits) {}
 
   /** Hears of each request that was answered with an error. */
   public heard(visit: Visit, request: Request, status: number): void {
@@ -119,17 +90,6 @@ export class RefusalLog implements OnApplicationBootstrap, OnApplicationShutdown
       },
       performance.now(),
     );
-  }
-
-  private async flush(isLast = false): Promise<void> {
-    const due = this.refusals.take(performance.now(), isLast);
-    if (due.length === 0) return;
-    try {
-      await this.events.insertRefusals(due);
-    } catch (error) {
-      this.logger.warn(`Refused accesses could not be written down yet: ${String(error)}`);
-      this.refusals.giveBack(due, performance.now());
-    }
   }
 }
 

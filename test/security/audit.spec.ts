@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditEventDto, AuditEventListDto } from '../../src/audit/audit-event.dto';
-import { RefusalLog } from '../../src/audit/refusal-log';
 import { Janitor } from '../../src/maintenance/janitor';
 import { password, UserFactory } from '../factories/user.factory';
 import { World } from '../factories/world';
@@ -187,7 +186,7 @@ describe('a flood of refusals', () => {
       await ask(50);
       expect(await counts()).toEqual([1]);
       // The end of the process does not wait for the minute.
-      await own.app.get(RefusalLog).onApplicationShutdown();
+      await own.app.close();
       expect(await counts()).toEqual([1, 50]);
     } finally {
       await own.stop();
