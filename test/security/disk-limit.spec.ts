@@ -13,6 +13,7 @@ const tooMuch = `The build used more than its limit of ${most} MB of disk (BUILD
 const write =
   'i=0; while [ $i -lt 3000 ]; do dd if=/dev/zero bs=1M count=1; i=$((i+1)); usleep 5000; done 2> /dev/null';
 const modest = 'RUN for i in $(seq 1 40); do echo line $i; sleep 0.2; done';
+const steady = 'RUN for i in $(seq 1 100); do echo line $i; sleep 0.2; done';
 
 /** What a directory takes, in MB. */
 const megabytes = (directory: string): number =>
@@ -80,6 +81,8 @@ describe('a build that takes more of the disk than it may', () => {
   beforeAll(async () => {
     repository.script('greedy', `RUN (${write}) > /big; sleep 60`);
     repository.script('modest', modest);
+    // It still runs when the other one has filled the disk.
+    repository.script('steady', steady);
     disk = await SmallDisk.make(384);
     const directories = { ARTIFACT_DIR: path.join(disk.directory, 'artifacts') };
     const settings = { ...repository.settings, ...directories, MIN_FREE_DISK_MB: '100', WORKER_SLOTS: '2' };
@@ -95,7 +98,7 @@ describe('a build that takes more of the disk than it may', () => {
 
   it('costs the build that took the most, and no other', async () => {
     const [first, second] = await Promise.all(
-      ['modest', 'greedy'].map(async (branch) =>
+      ['steady', 'greedy'].map(async (branch) =>
         tenant.begin(await tenant.project({ repository_url: repository.git.url }), { branch }),
       ),
     );
