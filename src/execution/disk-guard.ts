@@ -94,6 +94,11 @@ export class DiskGuard {
     }
   }
 
+  /** Those that no limit has ended. */
+  private get running(): Watched[] {
+    return [...this.watched].filter(({ ending }) => !ending.signal.aborted);
+  }
+
   private begin(watched: Watched): void {
     this.watched.add(watched);
     this.timer ??= setInterval(() => {
@@ -117,8 +122,8 @@ export class DiskGuard {
   private async look(): Promise<void> {
     const free = await this.free();
     const floor = this.env.MIN_FREE_DISK_MB * megabyte;
-    if (free < floor) this.endGreatest(free < floor / 2);
-    const next = [...this.watched].find((each) => !each.ending.signal.aborted && this.isDue(each, free, floor));
+    if (free < floor) await this.endGreatest(free < floor / 2);
+    const next = this.running.find((each) => this.isDue(each, free, floor));
     if (next === undefined) return;
     // The look at the free space does not wait for it.
     this.measuring ??= this.measure(next)
@@ -131,12 +136,12 @@ export class DiskGuard {
   }
 
   /** One after the other: what one wrote is free only when its processes are dead and its layers are dropped. */
-  private endGreatest(isHurried: boolean): void {
+  private async endGreatest(isHurried: boolean): Promise<void> {
     const pause = performance.now() - this.endedAt;
     if (pause < (isHurried ? hurriedPauseMs : usualPauseMs)) return;
-    const [greatest] = [...this.watched]
-      .filter(({ ending }) => !ending.signal.aborted)
-      .sort((a, b) => b.use.bytes - a.use.bytes);
+    // What is known of them may be seconds old, and one that writes fast is what this is about.
+    await Promise.allSettled(this.running.map((each) => this.measure(each)));
+    const [greatest] = this.running.sort((a, b) => b.use.bytes - a.use.bytes);
     if (greatest !== undefined) this.endedAt = performance.now();
     greatest?.ending.abort(
       new DiskExceeded(

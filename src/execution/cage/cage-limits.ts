@@ -9,6 +9,8 @@ const lookMs = 500;
 /** Puts the processes of commands under limits of memory and number, where this host can. */
 export class CageLimits {
   private tried: Promise<string | null> | null = null;
+  /** The groups of the commands that run, and the directories in which these may write. */
+  private readonly groups = new Map<ControlGroup, readonly string[]>();
 
   /** @param limits null: what the host has */
   public constructor(private readonly limits: ResourceLimits | null) {}
@@ -21,15 +23,18 @@ export class CageLimits {
 
   /**
    * Runs a command that enters a group by these files; the signal ends it once it exceeds a limit.
+   * @param directories in which it may write
    * @throws LimitExceeded when it did, also when the command kept that to itself
    * @throws BuildFailure when this host could limit commands before and now cannot
    */
   public async within(
+    directories: readonly string[],
     run: (entrances: readonly string[], signal: AbortSignal | undefined) => Promise<RunResult>,
   ): Promise<RunResult> {
     const group = await this.group();
     if (group === null) return run([], undefined);
     const ending = new AbortController();
+    this.groups.set(group, directories);
     try {
       void this.watch(group, ending);
       const result = await run(group.entrances, ending.signal);
@@ -38,8 +43,15 @@ export class CageLimits {
       return result;
     } finally {
       ending.abort();
+      this.groups.delete(group);
       await group.remove();
     }
+  }
+
+  /** The processes of commands that may write in one of these directories. */
+  public async pidsOf(directories: readonly string[]): Promise<number[]> {
+    const groups = [...this.groups].filter(([, written]) => written.some((each) => directories.includes(each)));
+    return (await Promise.all(groups.map(([group]) => group.pids()))).flat();
   }
 
   private async group(): Promise<ControlGroup | null> {

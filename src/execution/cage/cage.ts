@@ -9,6 +9,7 @@ import { ControlGroup, type ResourceLimits } from './control-group';
 import { CageLimits } from './cage-limits';
 import { isWithin } from '../files/is-within';
 import { removeTree } from '../files/remove-tree';
+import { unlinkedBytes } from '../files/unlinked-files';
 import { findOpenings, innerRules, outerRules, refusalOf, type EgressOptions } from './egress';
 import { chosenResolver, nameServersOf, reachableResolver } from './resolver';
 import { runProcess, type RunOptions, type RunProcess, type RunResult } from '../process/run-process';
@@ -101,6 +102,14 @@ export class Cage {
   /** Why commands with a network cannot reach a server, such as `registry.test:5000`; null when no rule is in their way. */
   public refusal(server: string, usualPort: number): Promise<string | null> {
     return refusalOf(server, usualPort, this.egressOptions.allow);
+  }
+
+  /**
+   * What commands that may write in one of these directories keep of files without a name, in bytes; 0 where they are under
+   * no limits.
+   */
+  public async unlinkedBytes(directories: readonly string[]): Promise<number> {
+    return unlinkedBytes(await this.limits.pidsOf(directories));
   }
 
   /** Removes what killed workers left in the kernel. */
@@ -222,7 +231,7 @@ export class Cage {
       ],
       ...['--ipc', '--uts', '--', 'sh', '-c', cageScript, 'cage', root, ...words, '--', ...command],
     ];
-    const result = await this.limits.within((entrances, exceeded) =>
+    const result = await this.limits.within(Object.values(dirs.writable), (entrances, exceeded) =>
       runProcess(launch(entrances), {
         ...options,
         mask,

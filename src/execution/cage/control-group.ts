@@ -81,6 +81,22 @@ export class ControlGroup {
     return this.directories.map((directory) => path.join(directory, 'cgroup.procs'));
   }
 
+  /** The processes in it, by their numbers. */
+  public async pids(): Promise<number[]> {
+    const [directory = ''] = this.directories;
+    const inner = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+    const lists = inner
+      .filter(({ name }) => name === 'cgroup.procs')
+      .map((file) => path.join(file.parentPath, file.name));
+    const texts = await Promise.all(lists.map((list) => readFile(list, 'utf8').catch(() => '')));
+    return texts.flatMap((text) =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number),
+    );
+  }
+
   /** The limit at which something was refused or killed; null when none was reached. */
   public async exceeded(): Promise<ExceededLimit | null> {
     const kills = await this.count(
