@@ -28,6 +28,11 @@ describe('ClientAddress', () => {
     expect(behindProxy.of(from('10.1.2.3', '127.0.0.1, 198.51.100.1, 192.0.2.10'))).toBe('198.51.100.1');
   });
 
+  it('is the proxy itself when that passes on what is no address', () => {
+    expect(behindProxy.of(from('192.0.2.10', "'); --"))).toBe('192.0.2.10');
+    expect(behindProxy.of(from('192.0.2.10', '198.51.100.1, unknown'))).toBe('192.0.2.10');
+  });
+
   it('does not believe a peer that is no trusted proxy', () => {
     expect(behindProxy.of(from('203.0.113.7', '198.51.100.1'))).toBe('203.0.113.7');
   });

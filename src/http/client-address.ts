@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import proxyaddr from 'proxy-addr';
 import { ENV, type Env } from '../config/env';
 
@@ -16,11 +16,15 @@ export class ClientAddress {
     this.isTrusted = proxyaddr.compile([...env.TRUSTED_PROXIES]);
   }
 
-  /** An IP address, an IPv4 one never as IPv6; empty when the connection is gone already. */
+  /**
+   * An IP address, an IPv4 one never as IPv6; empty when the connection is gone already. Where a trusted proxy passes on what
+   * is no address, it is the proxy's own.
+   */
   public of(request: IncomingMessage): string {
     const peer: string | undefined = request.socket.remoteAddress;
     if (peer === undefined) return '';
-    return proxyaddr(request, this.isTrusted).replace(/^::ffff:(?=[\d.]+$)/i, '');
+    const told = proxyaddr(request, this.isTrusted);
+    return (isIP(told) === 0 ? peer : told).replace(/^::ffff:(?=[\d.]+$)/i, '');
   }
 
   /** What limits count as one client: the address, of IPv6 its network. */

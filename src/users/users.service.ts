@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Identity } from '../access/identity';
+import { permissionsOf, type Role } from '../access/permission';
 import { AuditLog } from '../audit/audit-log';
 import { isUniqueViolation } from '../database/database-errors';
 import { transact } from '../database/transact';
@@ -23,7 +24,9 @@ export class UsersService {
     private readonly audit: AuditLog,
   ) {}
 
-  public async create({ tenantId }: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
+  public async create(identity: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
+    const { tenantId } = identity;
+    await this.requirePermissionsOf(identity, role);
     const passwordHash = await hashPassword(password);
     return transact(this.dataSource, async (manager) => {
       const user = await this.open(manager, { tenantId, email, passwordHash, name, role, platformAdmin: false });
@@ -70,6 +73,7 @@ export class UsersService {
     if (user.platformAdmin && !identity.permissions.has('tenant:update')) {
       throw new ApiError(403, 'Only a platform admin may change a platform admin');
     }
+    await this.requirePermissionsOf(identity, user.role, role ?? user.role);
     return transact(this.dataSource, async (manager) => {
       const changed = await this.users.update(manager, identity.tenantId, id, change);
       if (changed === null) throw notFound();
@@ -80,5 +84,26 @@ export class UsersService {
       });
       return toUser(changed);
     });
+  }
+
+  /**
+   * Nobody gives or takes more than they may themselves, such as a machine that may create users and nothing else. Of who
+   * signed in with a password it counts what they may now: their tokens live on for a while.
+   */
+  private async requirePermissionsOf(identity: Identity, ...wanted: readonly Role[]): Promise<void> {
+    const missing = new Set<string>(wanted.flatMap((role) => permissionsOf(role, false)));
+    for (const permission of identity.permissions) missing.delete(permission);
+    if (missing.size > 0) {
+      throw new ApiError(403, 'You may manage users who may do at most what you may', {
+        role: `may do what you may not: ${[...missing].join(', ')}`,
+      });
+    }
+    const self = identity.signIn.by === 'password' ? await this.users.find(identity.tenantId, identity.userId) : null;
+    if (self === null) return;
+    const own = self.disabledAt === null ? permissionsOf(self.role, self.platformAdmin) : [];
+    const isStill = wanted
+      .flatMap((role) => permissionsOf(role, false))
+      .every((permission) => own.includes(permission));
+    if (!isStill) throw new ApiError(403, 'You may no longer manage these users; sign in again');
   }
 }

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CreatedTenantDto, TenantDto, TenantListDto } from '../../../src/tenants/tenant.dto';
 import type { UserDto, UserListDto } from '../../../src/users/user.dto';
+import { permissionsOf } from '../../../src/access/permission';
+import { KeyOwner } from '../../factories/key-owner';
 import { password, UserFactory } from '../../factories/user.factory';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
-import type { Answer, Caller } from '../../support/caller';
+import { type Answer, Caller } from '../../support/caller';
 
 let api: Api;
 let world: World;
@@ -52,6 +54,39 @@ describe('users', () => {
     expect(pair.expect(200)).toMatchObject({ user: { id: created.id } });
   });
 
+  it('are made and changed by nobody who may do less than they', async () => {
+    const owner = await KeyOwner.make(world, 'admin');
+    const admin = await make({ role: 'admin' });
+    const viewer = await make({ role: 'viewer' });
+    const { key } = await owner.key('user:create', 'user:update', ...permissionsOf('viewer', false));
+    const machine = new Caller(api.url, key);
+    const somebody = world.with('user:create', 'user:update', ...permissionsOf('viewer', false));
+    for (const weak of [machine, somebody]) {
+      for (const role of ['developer', 'admin']) {
+        const refused = await weak.post('/users', user({ role }));
+        expect([refused.status, fields(refused)]).toEqual([403, ['role']]);
+      }
+      (await weak.post('/users', user({ role: 'viewer' }))).expect(201);
+      expect((await weak.patch(`/users/${viewer.id}`, { role: 'admin' })).status).toBe(403);
+      for (const change of [{ role: 'viewer' }, { disabled: true }, { disabled: false }]) {
+        expect((await weak.patch(`/users/${admin.id}`, change)).status).toBe(403);
+      }
+      (await weak.patch(`/users/${viewer.id}`, { disabled: false })).expect(200);
+    }
+    expect((await caller.get<UserListDto>('/users?limit=100')).expect(200).users).toEqual(
+      expect.arrayContaining([expect.objectContaining({ id: admin.id, role: 'admin', disabled: false })]),
+    );
+  });
+
+  it('are not made by an admin who is none any more, whose token lives on', async () => {
+    const former = await KeyOwner.make(world, 'admin');
+    (await former.caller.post('/users', user({ role: 'admin' }))).expect(201);
+    (await caller.patch(`/users/${former.id}`, { role: 'developer' })).expect(200);
+    expect((await former.caller.post('/users', user({ role: 'admin' }))).status).toBe(403);
+    (await caller.patch(`/users/${former.id}`, { role: 'admin', disabled: true })).expect(200);
+    expect((await former.caller.post('/users', user())).status).toBe(403);
+  });
+
   it('are listed oldest first, by pages', async () => {
     const own = await World.make(api);
     const emails = [address(), address(), address()];
@@ -96,7 +131,7 @@ describe('users', () => {
     for (const change of [{ role: 'viewer' }, { disabled: true }]) {
       const answer = await caller.patch(`/users/${id}`, change);
       expect([answer.status, answer.error.code]).toEqual([403, 'FORBIDDEN']);
-      (await world.with('user:update', 'tenant:update').patch(`/users/${id}`, change)).expect(200);
+      (await world.with(...permissionsOf('admin', true)).patch(`/users/${id}`, change)).expect(200);
     }
   });
 

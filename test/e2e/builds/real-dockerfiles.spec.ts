@@ -91,6 +91,11 @@ RUN --mount=type=cache,target=/cache echo "second: $(ls /cache)"
   const changed = { ...files, Dockerfile: Dockerfile.replace('cached:', 'found:') };
   const third = await room.build(changed, wishes);
   expect(third.output.messages()).toContain('found: mark');
+
+  // Neither layers nor caches are those of another project.
+  const elsewhere = await room.build(changed, { ...wishes, projectId: randomUUID() });
+  expect(elsewhere.output.messages()).toEqual(expect.arrayContaining(['tag v1', 'found: ']));
+  expect(elsewhere.output.messages().filter((line) => line.startsWith('--> Using cache'))).toEqual([]);
 });
 
 it('every instruction has its effect, in the odd ways that it may be written in as well', async () => {
