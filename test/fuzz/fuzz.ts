@@ -48,6 +48,13 @@ export class Fuzz {
     return fuzz;
   }
 
+  /** The operations that never succeeded. */
+  public get barren(): string[] {
+    return [...this.statuses]
+      .filter(([, statuses]) => ![...statuses.keys()].some((status) => /^(?:1|2)\d\d$/.test(status)))
+      .map(([id]) => id);
+  }
+
   /** Each operation with the statuses that were answered, and how often. */
   public get table(): string {
     return [...this.statuses]
@@ -70,6 +77,7 @@ export class Fuzz {
       }
     };
     await Promise.all(Array.from({ length: lanes }, lane));
+    for (const actor of await this.world.shutOut()) this.findings.push(`The credential of ${actor} is good no more`);
     for (const [table, rows] of await this.world.bystanderRows()) {
       if (rows === before.get(table)) continue;
       this.findings.push(

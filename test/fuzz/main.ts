@@ -14,8 +14,9 @@ async function main(): Promise<void> {
   const database = await OwnPostgres.start();
   const service = await Service.start({ databaseUrl: await database.database(), settings: fuzzSettings });
   try {
-    const { findings, table } = await Fuzz.run(options, service, say);
+    const { barren, findings, table } = await Fuzz.run(options, service, say);
     say(table);
+    if (barren.length > 0) say(`Never successful: ${barren.join(', ')}`);
     for (const finding of findings) say(finding);
     say(`${findings.length} findings`);
     process.exitCode = findings.length === 0 ? 0 : 1;

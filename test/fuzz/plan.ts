@@ -18,6 +18,7 @@ export const actorNames = [
   'strangerKey',
   'nobody',
   'forger',
+  'platform',
 ] as const;
 export type ActorName = (typeof actorNames)[number];
 

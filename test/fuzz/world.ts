@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { CreatedApiKeyDto } from '../../src/api-keys/api-key.dto';
+import type { MeDto } from '../../src/auth/me.dto';
 import type { BuildDto } from '../../src/builds/build.dto';
 import type { ProjectDto } from '../../src/projects/project.dto';
 import type { UserDto } from '../../src/users/user.dto';
 import { Caller } from '../support/caller';
 import type { Service } from '../support/service';
 import { Tenant } from '../support/tenant';
-import type { ActorName, IdWish } from './plan';
+import { type ActorName, actorNames, type IdWish } from './plan';
 
 const uuidPattern = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
 const rememberedIds = 400;
@@ -23,7 +24,7 @@ export class Party {
   public readonly asked = new Set<string>();
 
   public constructor(
-    public readonly tenant: Tenant,
+    public readonly tenant: Pick<Tenant, 'id'>,
     public readonly tokens: ReadonlyMap<string, string>,
   ) {}
 
@@ -40,7 +41,7 @@ export class Party {
   }
 }
 
-/** Two tenants who act and one who never does, on a running service. */
+/** Two tenants who act, one who never does, and the platform's admin, on a running service. */
 export class FuzzWorld {
   /** Whose each id is that an answer showed to somebody who may see it. */
   private readonly owners = new Map<string, Party>();
@@ -50,6 +51,7 @@ export class FuzzWorld {
     private readonly acting: Party,
     private readonly strange: Party,
     public readonly bystander: Party,
+    private readonly platform: Party,
   ) {}
 
   public static async make(service: Service): Promise<FuzzWorld> {
@@ -57,13 +59,14 @@ export class FuzzWorld {
     for (let index = 0; index < 3; index += 1) parties.push(await makeParty(service));
     const [acting, strange, bystander] = parties;
     if (acting === undefined || strange === undefined || bystander === undefined) throw new Error('No parties');
-    const world = new FuzzWorld(service, acting, strange, bystander);
+    const world = new FuzzWorld(service, acting, strange, bystander, await makePlatform(service));
     for (const party of parties) for (const id of [...party.ids.values()].flat()) world.owners.set(id, party);
     return world;
   }
 
   public partyOf(actor: ActorName): Party | null {
     if (actor === 'nobody' || actor === 'forger') return null;
+    if (actor === 'platform') return this.platform;
     return actor === 'stranger' || actor === 'strangerKey' ? this.strange : this.acting;
   }
 
@@ -113,6 +116,8 @@ export class FuzzWorld {
     const asked = isAudit ? reader?.asked : undefined;
     const others = [this.acting, this.strange, this.bystander].filter((party) => party !== reader);
     const canaries = others.map(({ canary }) => canary).filter((canary) => text.includes(canary));
+    // There he also meets what strangers were refused.
+    if (isAudit && actor === 'platform') return canaries;
     const ids = [...text.matchAll(uuidPattern)].map(([id]) => id.toLowerCase());
     const foreign = ids.filter((id) => {
       const owner = this.owners.get(id);
@@ -121,12 +126,22 @@ export class FuzzWorld {
     return [...canaries, ...foreign];
   }
 
+  /** The names of those whose credential is good no more: what they asked since shows nothing. */
+  public async shutOut(): Promise<ActorName[]> {
+    const everybody = actorNames.filter((actor) => actor !== 'nobody' && actor !== 'forger');
+    const answers = await Promise.all(
+      everybody.map((actor) => new Caller(this.service.url, this.tokenOf(actor)).get('/auth/me')),
+    );
+    return everybody.filter((_, index) => answers[index]?.status !== 200);
+  }
+
   /** Everything that belongs to the tenant who does nothing, as the database has it: a text for each table. */
   public async bystanderRows(): Promise<Map<string, string>> {
     const rows = new Map<string, string>();
     // The janitor may pack the lines of a log meanwhile.
     const ofLog = 'build_id, total_lines, outcome, closed_at, deleted_at';
-    const columns = { projects: '*', builds: '*', build_logs: ofLog, users: '*', api_keys: '*', project_secrets: '*' };
+    const tables = ['projects', 'builds', 'users', 'api_keys', 'project_secrets', 'audit_events'];
+    const columns = { build_logs: ofLog, ...Object.fromEntries(tables.map((table) => [table, '*'])) };
     for (const [table, wanted] of Object.entries(columns)) {
       const statement = `SELECT ${wanted} FROM ${table} WHERE tenant_id = $1 ORDER BY 1`;
       const found = await this.service.sql(statement, [this.bystander.tenant.id]);
@@ -149,9 +164,9 @@ async function makeParty(service: Service): Promise<Party> {
     tokens.set(role, (await service.signIn(login)).token ?? '');
   }
   const wish = { name: `${canary} key`, permissions: ['build:list', 'build:read', 'build:create', 'project:list'] };
-  const key = (await caller.post<CreatedApiKeyDto>('/api-keys', wish)).expect(201);
-  party.learn('api-keys', key.id);
-  tokens.set('key', key.key);
+  // The one that requests use is not the one that they revoke.
+  tokens.set('key', (await caller.post<CreatedApiKeyDto>('/api-keys', wish)).expect(201).key);
+  party.learn('api-keys', (await caller.post<CreatedApiKeyDto>('/api-keys', wish)).expect(201).id);
   for (let index = 0; index < 3; index += 1) {
     const project = await tenant.project({
       name: `${canary} ${index}`,
@@ -162,6 +177,12 @@ async function makeParty(service: Service): Promise<Party> {
     for (let number = 0; number < 6; number += 1) await makeBuild(caller, party, project, number);
   }
   return party;
+}
+
+async function makePlatform(service: Service): Promise<Party> {
+  const { token } = await service.signIn();
+  const me = (await new Caller(service.url, token).get<MeDto>('/auth/me')).expect(200);
+  return new Party({ id: me.tenant_id }, new Map([['platform', token ?? '']]));
 }
 
 /** Queued, in progress and cancelled ones, by turns. */
