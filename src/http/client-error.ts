@@ -15,13 +15,23 @@ function refuse(socket: Duplex, status: number, message: string, traceId: string
   answerLast(socket, status, {}, JSON.stringify(errorBody(status, message, traceId)));
 }
 
+/** The answer that is being sent on each connection, or was the last. */
+const answers = new WeakMap<Duplex, ServerResponse>();
+
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
   const [status, message] = refusals[error.code ?? ''] ?? [400, 'The request is not valid HTTP'];
-  refuse(socket, status, message, traceIdOf({}));
+  const answer = answers.get(socket);
+  const isUnderWay = answer?.headersSent === true && !answer.writableFinished && !answer.destroyed;
+  // What is wrong came behind a request that is still being answered: not in the midst of that.
+  const reply = (): void => {
+    if (socket.writable) refuse(socket, status, message, traceIdOf({}));
+  };
+  if (isUnderWay) answer.once('close', reply);
+  else reply();
 }
 
 function onConnect(request: IncomingMessage, socket: Duplex): void {
@@ -45,6 +55,9 @@ function onExpectation(request: IncomingMessage, response: ServerResponse): void
 
 /** Gives requests that Node refuses by itself, before any route sees them, the same envelope as all others. */
 export function answerClientErrors(server: Server): void {
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answers.set(socket, response);
+  });
   server.on('clientError', onClientError);
   server.on('connect', onConnect);
   server.on('checkExpectation', onExpectation);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
 import { exchange } from '../../support/exchange';
@@ -87,6 +90,24 @@ describe('what is no HTTP, or none that can be served, is answered 4xx in the en
       lines('GET http://localhost/api/v1/builds HTTP/1.1', host, authorization, 'Connection: close'),
     );
     expect(answer?.status).toBe(200);
+  });
+
+  it('what follows a request that is still being answered does not come into that answer', async () => {
+    const file = '/api/docs/swagger-ui-bundle.js';
+    const whole = Buffer.from(await (await fetch(`${api.url}${file}`)).arrayBuffer());
+    const socket = net.connect(api.port, '127.0.0.1');
+    socket.pause();
+    socket.write(lines(`GET ${file} HTTP/1.1`, host));
+    // The answer is under way, and more of it than fits into buffers waits for the client.
+    await once(socket, 'readable');
+    socket.write(lines('GARBAGE'));
+    await sleep(300);
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    const all = Buffer.concat(chunks);
+    const body = all.subarray(all.indexOf('\r\n\r\n') + 4);
+    expect(body.subarray(0, whole.length).equals(whole)).toBe(true);
+    expect(body.subarray(whole.length).toString()).toMatch(/^HTTP\/1\.1 400 /);
   });
 
   it('a client that hangs up in the middle disturbs nobody', async () => {
