@@ -55,6 +55,14 @@ export class RequestLimits {
     await this.spend(`refused ${client}`);
   }
 
+  /**
+   * Counts a request of a user that comes with another credential than usual.
+   * @throws ApiError 429 when there were too many requests of that user in this minute
+   */
+  public async countUse(userId: string): Promise<void> {
+    await this.spend(`user ${userId}`);
+  }
+
   private async spend(key: string): Promise<Record<string, string>> {
     const standing = await this.limiter.spend(key, this.limit);
     const headers = headersOf(standing);

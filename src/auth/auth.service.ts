@@ -47,7 +47,7 @@ export class AuthService {
     if (user === null || !isRight || !(await this.isEnabled(user))) {
       throw new ApiError(401, 'The e-mail address or the password is wrong');
     }
-    await this.limits.succeeded(attempt);
+    await this.limits.succeeded(attempt, user.id);
     return transact(this.dataSource, async (manager) => {
       const token = await this.refreshTokens.issue(manager, user.id);
       await this.audit.record(manager, { action: 'auth.login', ...doneBy(user) });
@@ -58,9 +58,12 @@ export class AuthService {
   /**
    * Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked.
    * @param client the network that asks
-   * @throws ApiError 401 for a token that is not good; 429 after too many bad credentials from there
+   * @throws ApiError 401 for a token that is not good; 429 after too many bad credentials from there, or too many requests of
+   * the user
    */
   public async refresh(token: string, client: string): Promise<TokenPairDto> {
+    const userId = await this.refreshTokens.userOf(token);
+    if (userId !== null) await this.requestLimits.countUse(userId);
     const tokens = await transact(this.dataSource, (manager) => this.refreshIn(manager, token));
     if (tokens !== null) return tokens;
     await this.requestLimits.countRefusal(client);
@@ -69,7 +72,7 @@ export class AuthService {
 
   public logout({ userId }: Identity, token: string): Promise<void> {
     return transact(this.dataSource, async (manager) => {
-      await this.refreshTokens.revokeFamilyOf(manager, userId, token);
+      if (!(await this.refreshTokens.revokeFamilyOf(manager, userId, token))) return;
       await this.audit.record(manager, { action: 'auth.logout', resource: { type: 'user', id: userId } });
     });
   }
@@ -94,8 +97,9 @@ export class AuthService {
       await this.audit.record(manager, { action: 'auth.refresh', ...doneBy(user) });
       return this.tokens(user, rotation.next);
     }
-    await this.refreshTokens.revokeFamily(manager, rotation.familyId);
-    if (rotation.kind === 'reused' && user !== null) {
+    const isRevoked = await this.refreshTokens.revokeFamily(manager, rotation.familyId);
+    // Told once: a token that nobody can use any more may come for ever.
+    if (rotation.kind === 'reused' && isRevoked && user !== null) {
       const resource = { type: 'user', id: user.id } as const;
       await this.audit.record(manager, { action: 'auth.refresh_reused', resource, status: 401 });
     }

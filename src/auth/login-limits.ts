@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { ApiError } from '../http/api-error';
+import { normalEmail } from '../users/normal-email';
 import { RateLimiter } from '../rate-limits/rate-limiter';
 import { KnownClientsRepository } from './known-clients.repository';
 
@@ -8,6 +9,9 @@ import { KnownClientsRepository } from './known-clients.repository';
 const perAccount = { most: 10, windowSeconds: 300 };
 /** Failures of one client at whatever accounts: a whole office may share its address. */
 const perClient = { most: 50, windowSeconds: 300 };
+
+/** Sign-ins of one account: each is kept for 30 days. A machine that needs more has an API key. */
+const perUser = { most: 100, windowSeconds: 300 };
 
 /** One attempt to sign in. */
 export interface LoginAttempt {
@@ -32,13 +36,16 @@ export class LoginLimits {
   public async admit(attempt: LoginAttempt): Promise<void> {
     const ofClient = await this.limiter.attempt(clientKey(attempt), perClient);
     const wait = ofClient ?? (await this.limiter.attempt(await this.accountKey(attempt), perAccount));
-    if (wait === null) return;
-    const message = `Too many attempts to sign in; try again in ${wait} seconds`;
-    throw new ApiError(429, message, null, { headers: { 'Retry-After': String(wait) } });
+    if (wait !== null) throw tooMany(wait);
   }
 
-  /** The password was right: that was no guess, and from now on the account knows this client. */
-  public async succeeded(attempt: LoginAttempt): Promise<void> {
+  /**
+   * The password was right: that was no guess, and from now on the account knows this client.
+   * @throws ApiError 429 when the user signed in too often of late
+   */
+  public async succeeded(attempt: LoginAttempt, userId: string): Promise<void> {
+    const wait = await this.limiter.attempt(`login user ${userId}`, perUser);
+    if (wait !== null) throw tooMany(wait);
     await this.limiter.giveBack(clientKey(attempt));
     await this.limiter.forget(await this.accountKey(attempt));
     await this.known.remember(accountOf(attempt), attempt.client);
@@ -51,9 +58,14 @@ export class LoginLimits {
   }
 }
 
+function tooMany(wait: number): ApiError {
+  const message = `Too many attempts to sign in; try again in ${wait} seconds`;
+  return new ApiError(429, message, null, { headers: { 'Retry-After': String(wait) } });
+}
+
 const clientKey = ({ client }: LoginAttempt): string => `login client ${client}`;
 
 /** An address may be anything, of any length; what is kept of it is short. */
 function accountOf({ email }: LoginAttempt): string {
-  return createHash('sha256').update(email.trim().toLowerCase()).digest('base64url');
+  return createHash('sha256').update(normalEmail(email.trim())).digest('base64url');
 }

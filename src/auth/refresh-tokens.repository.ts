@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import type { EntityManager } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { query } from '../database/query';
 
 const lifetime = '30 days';
@@ -22,6 +23,8 @@ function newToken(): string {
 /** Refresh tokens are stored as hashes. All that descend from one sign-in are a family. */
 @Injectable()
 export class RefreshTokensRepository {
+  public constructor(@InjectDataSource() private readonly source: DataSource) {}
+
   /** Makes the first token of a new family and returns it; it cannot be read again. */
   public async issue(manager: EntityManager, userId: string): Promise<string> {
     const token = newToken();
@@ -31,6 +34,17 @@ export class RefreshTokensRepository {
       [userId, randomUUID(), hashOf(token), lifetime],
     );
     return token;
+  }
+
+  /** Whose token it is, while it is good; else null. */
+  public async userOf(token: string): Promise<string | null> {
+    const [row] = await query<{ userId: string }>(
+      this.source,
+      `SELECT user_id AS "userId" FROM refresh_tokens
+       WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > now()`,
+      [hashOf(token)],
+    );
+    return row?.userId ?? null;
   }
 
   /**
@@ -63,20 +77,26 @@ export class RefreshTokensRepository {
     return { kind: 'reused', userId: known.userId, familyId: known.familyId };
   }
 
-  public async revokeFamily(manager: EntityManager, familyId: string): Promise<void> {
-    await query(manager, 'UPDATE refresh_tokens SET revoked_at = now() WHERE family_id = $1 AND revoked_at IS NULL', [
-      familyId,
-    ]);
+  /** False when it was revoked before. */
+  public async revokeFamily(manager: EntityManager, familyId: string): Promise<boolean> {
+    const revoked = await query(
+      manager,
+      'UPDATE refresh_tokens SET revoked_at = now() WHERE family_id = $1 AND revoked_at IS NULL RETURNING family_id',
+      [familyId],
+    );
+    return revoked.length > 0;
   }
 
-  /** Revokes the family of a token of this user; a token of anybody else changes nothing. */
-  public async revokeFamilyOf(manager: EntityManager, userId: string, token: string): Promise<void> {
-    await query(
+  /** Revokes the family of a token of this user. False when it was before; a token of anybody else changes nothing. */
+  public async revokeFamilyOf(manager: EntityManager, userId: string, token: string): Promise<boolean> {
+    const revoked = await query(
       manager,
       `UPDATE refresh_tokens SET revoked_at = now()
        WHERE revoked_at IS NULL
-         AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $2 AND user_id = $1)`,
+         AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $2 AND user_id = $1)
+       RETURNING family_id`,
       [userId, hashOf(token)],
     );
+    return revoked.length > 0;
   }
 }

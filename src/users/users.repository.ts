@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Raw, Repository } from 'typeorm';
+import { normalEmail } from './normal-email';
 import { offsetOf, type PageQuery } from '../http/page';
 import { UserEntity } from './user.entity';
 
@@ -19,7 +20,7 @@ export class UsersRepository {
 
   /** For signing in: the one lookup that knows no tenant yet. */
   public findByEmail(email: string): Promise<UserEntity | null> {
-    return this.users.findOneBy({ email: Raw((column) => `lower(${column}) = lower(:email)`, { email }) });
+    return this.users.findOneBy({ email: Raw((column) => `lower(${column}) = :email`, { email: normalEmail(email) }) });
   }
 
   /** For refreshing a token: whose it is decides the tenant. */

@@ -55,6 +55,13 @@ async function guess(times: number, client: () => string, email: () => string): 
 }
 
 describe('guessing at one account', () => {
+  it('is not done under a name that the database alone takes for the same', async () => {
+    const { email } = await UserFactory.from(api, tenantId, { email: `info.${user.id}@example.com` }).build();
+    const turkish = email.replace(/^i/, '\u0130');
+    expect((await login(freshClient(), email.toUpperCase(), password)).status).toBe(200);
+    expect((await login(freshClient(), turkish, password)).status).toBe(401);
+  });
+
   it('ends after ten attempts from everywhere, with the right password too, and says when to try again', async () => {
     expect(await guess(10, freshClient, () => user.email)).toEqual(tenTimes401);
     const { status, retryAfter, body } = await login(freshClient(), user.email.toUpperCase(), password);
@@ -116,4 +123,19 @@ describe('guessing from one client', () => {
     await api.sql("UPDATE rate_limits SET taken = 49 WHERE key LIKE 'login client 2001:db8:7:7%'");
     expect(await guess(3, client, anybody)).toEqual([401, 429, 429]);
   });
+});
+
+describe('good sign-ins', () => {
+  it('of one account are a hundred in five minutes: each leaves rows', async () => {
+    const client = freshClient();
+    const statuses: number[] = [];
+    for (let round = 0; round < 15; round += 1) {
+      const answers = Array.from({ length: 8 }, () => login(client, user.email, password));
+      statuses.push(...(await Promise.all(answers)).map(({ status }) => status));
+    }
+    expect(statuses.filter((status) => status === 200)).toHaveLength(100);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(20);
+    const rows = 'SELECT count(*)::int AS rows FROM refresh_tokens WHERE user_id = $1';
+    expect(await api.sql(rows, [user.id])).toEqual([{ rows: 100 }]);
+  }, 120_000);
 });

@@ -112,6 +112,25 @@ describe('the limit of requests', () => {
     expect((await api.anonymous.get('/auth/me', { Authorization: `Bearer ${pair.access_token}` })).status).toBe(200);
   });
 
+  it('counts good refresh tokens as requests of their user, and spends none of them beyond it', async () => {
+    const { id: tenantId } = await TenantFactory.from(api).build();
+    const { email, id } = await UserFactory.from(api, tenantId, { role: 'viewer' }).build();
+    const stranger = new Caller(api.url, null);
+    const login = await stranger.post<TokenPairDto>('/auth/login', { email, password });
+    const { access_token } = login.expect(200);
+    let { refresh_token } = login.body;
+    await ask(new Caller(api.url, access_token), most - 5);
+    const statuses: number[] = [];
+    for (let time = 0; time < 12; time += 1) {
+      const answer = await stranger.post<TokenPairDto>('/auth/refresh', { refresh_token });
+      statuses.push(answer.status);
+      if (answer.status === 200) ({ refresh_token } = answer.body);
+    }
+    expect(statuses).toContain(429);
+    const good = 'SELECT id FROM refresh_tokens WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL';
+    expect(await api.sql(good, [id])).toHaveLength(1);
+  });
+
   it('is in the document, with what tells it', async () => {
     const document: unknown = await (await fetch(`${api.url}/api/openapi.json`)).json();
     const headers = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'];

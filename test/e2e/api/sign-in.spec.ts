@@ -108,6 +108,20 @@ describe('POST /auth/login', () => {
 });
 
 describe('POST /auth/refresh', () => {
+  it('stores nothing more for a spent token that comes again and again', async () => {
+    const { refresh_token: token } = (await login()).expect(200);
+    await refresh(token);
+    const stored = (): Promise<object[]> =>
+      api.sql(
+        `SELECT (SELECT count(*)::int FROM refresh_tokens WHERE user_id = $1) AS tokens,
+                (SELECT count(*)::int FROM audit_events WHERE resource_id = $1::text AND action = 'auth.refresh_reused') AS told`,
+        [user.id],
+      );
+    const [before] = await stored();
+    for (let time = 0; time < 5; time += 1) expect((await refresh(token)).status).toBe(401);
+    expect(await stored()).toEqual([{ ...before, told: 1 }]);
+  });
+
   it('gives a new pair, and the new one works again', async () => {
     const first = (await login()).expect(200);
     const second = (await refresh(first.refresh_token)).expect(200);
