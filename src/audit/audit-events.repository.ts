@@ -109,7 +109,8 @@ export class AuditEventsRepository {
     const gone = await query(
       manager,
       `DELETE FROM audit_events WHERE ctid = ANY (ARRAY(
-         SELECT ctid FROM audit_events WHERE occurred_at < now() - make_interval(days => $1) LIMIT ${removedAtOnce}))
+         SELECT ctid FROM audit_events WHERE occurred_at < now() - make_interval(days => $1)
+         ORDER BY occurred_at LIMIT ${removedAtOnce}))
        RETURNING id`,
       [days],
     );

@@ -69,9 +69,64 @@ describe('refusals', () => {
     const all = 10_000;
     for (let number = 0; number < all; number += 1) refusals.add(refusal('a', { actor: user(String(number)) }), 0);
     const due = refusals.take(0);
-    expect(due.length).toBeLessThanOrEqual(2_001);
+    expect(due.length).toBeLessThanOrEqual(401);
     expect(due.reduce((sum, { count }) => sum + count, 0)).toBe(all);
-    for (const { event } of due.slice(-1)) expect(event).toMatchObject({ actor: anonymous, details: { many: true } });
+    const rest = { actor: { ...anonymous, tenantId: 'tenant' }, action: 'access.refused', status: 404 };
+    expect(due.at(-1)?.event).toMatchObject({ ...rest, details: { many: true } });
+  });
+
+  describe('cannot be hidden by strangers', () => {
+    const from = (network: string): NewAuditEvent['origin'] => ({ ...nowhere, address: network, network });
+    const stranger = (network: string, id: string): NewAuditEvent =>
+      refusal(id, { actor: anonymous, origin: from(network), status: 401 });
+
+    it('who fail elsewhere before they guess passwords of a tenant', () => {
+      for (let number = 0; number < 30; number += 1) refusals.add(stranger('203.0.113.9', String(number)), 0);
+      const guess = (id: string): NewAuditEvent => ({
+        ...stranger('203.0.113.9', id),
+        action: 'auth.login_failed',
+        actor: { ...anonymous, tenantId: 'victim' },
+        resource: { type: 'user', id },
+      });
+      for (const account of ['a', 'b', 'c', 'd', 'e']) refusals.add(guess(account), 0);
+      const told = refusals.take(0).filter(({ event }) => event.actor.tenantId === 'victim');
+      expect(told.map(({ event }) => [event.action, event.resource?.id, event.origin.address])).toEqual(
+        ['a', 'b', 'c', 'd', 'e'].map((id) => ['auth.login_failed', id, '203.0.113.9']),
+      );
+    });
+
+    it('who come from thousands of networks', () => {
+      for (let number = 0; number < 6_000; number += 1) refusals.add(stranger(`net ${number}`, 'x'), 0);
+      refusals.add(refusal('mine', { actor: user('bob') }), 0);
+      const due = refusals.take(0);
+      expect(due.length).toBeLessThanOrEqual(2_002);
+      expect(due.at(-1)?.event).toMatchObject({ resource: { id: 'mine' }, actor: user('bob') });
+    });
+
+    it('and guesses from everywhere at the accounts of a tenant are told to it as such', () => {
+      for (let number = 0; number < 1_000; number += 1) {
+        const actor = { ...anonymous, tenantId: 'victim' };
+        refusals.add({ ...stranger(`net ${number}`, 'x'), action: 'auth.login_failed', actor }, 0);
+      }
+      const due = refusals.take(0);
+      expect(due.length).toBeLessThanOrEqual(401);
+      expect(
+        new Set(due.map(({ event }) => `${event.actor.tenantId} ${event.action} ${String(event.status)}`)),
+      ).toEqual(new Set(['victim auth.login_failed 401']));
+      expect(due.reduce((sum, { count }) => sum + count, 0)).toBe(1_000);
+    });
+  });
+
+  it('keep to their bound while nothing can be stored', () => {
+    for (let round = 0; round < 5; round += 1) {
+      for (let number = 0; number < 500; number += 1) {
+        refusals.add(refusal('a', { actor: user(`${round} ${number}`) }), round * minute);
+      }
+      refusals.giveBack(refusals.take(round * minute + minute), round * minute + minute);
+    }
+    const due = refusals.take(6 * minute, true);
+    expect(due.length).toBeLessThanOrEqual(401);
+    expect(due.reduce((sum, { count }) => sum + count, 0)).toBe(2_500);
   });
 
   it('that could not be stored come again with all that came meanwhile, also after their minute', () => {

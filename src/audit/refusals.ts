@@ -1,11 +1,14 @@
-import { type Actor, anonymous, type NewAuditEvent, nowhere } from './audit-event';
+import { type Actor, anonymous, type NewAuditEvent, nowhere, type Origin, platformTenant } from './audit-event';
 
 /** Alike refusals within this time are one event with a count, besides the first, which is told at once. */
 const windowMs = 60_000;
-/** Different refusals of one actor in that time; more of them are one event. */
+/** Different refusals of one actor in that time; more of them are one event for each action and status. */
 const mostOfActor = 20;
-/** Of all actors of this process together; more of them are one event for each actor, and then one for all. */
-const most = 1_000;
+/** Of all actors of one tenant, and of strangers who belong to none; more are one event for each actor, and then for all. */
+const mostOfTenant = 200;
+const mostOfStrangers = 1_000;
+/** Of all tenants in this process. */
+const most = 5_000;
 
 /** An event that is due. */
 export interface DueRefusal {
@@ -27,7 +30,8 @@ interface Pending {
 /** Refused accesses on their way to the database: in bounded memory, and as a bounded number of events a minute. */
 export class Refusals {
   private readonly pending = new Map<string, Pending>();
-  private readonly perActor = new Map<string, number>();
+  private readonly perActor = new Tally();
+  private readonly perTenant = new Tally();
 
   /** @param now milliseconds of a clock that only goes forward */
   public add(event: NewAuditEvent, now: number): void {
@@ -54,7 +58,7 @@ export class Refusals {
 
   /** Puts back what could not be stored. */
   public giveBack(due: readonly DueRefusal[], now: number): void {
-    for (const { event, count, ageMs } of due) this.put(event, count, now - ageMs).isTold = false;
+    for (const { event, count, ageMs } of due) this.put(this.placed(event), count, now - ageMs).isTold = false;
   }
 
   private put(event: NewAuditEvent, count: number, since: number): Pending {
@@ -65,38 +69,64 @@ export class Refusals {
       return known;
     }
     const added = { event, since, count, isTold: false };
-    const actor = actorKeyOf(event);
     this.pending.set(key, added);
-    this.perActor.set(actor, (this.perActor.get(actor) ?? 0) + 1);
+    this.perActor.add(actorKeyOf(event), 1);
+    this.perTenant.add(event.actor.tenantId, 1);
     return added;
   }
 
   private forget(key: string, event: NewAuditEvent): void {
-    const actor = actorKeyOf(event);
-    const left = (this.perActor.get(actor) ?? 1) - 1;
     this.pending.delete(key);
-    if (left === 0) this.perActor.delete(actor);
-    else this.perActor.set(actor, left);
+    this.perActor.add(actorKeyOf(event), -1);
+    this.perTenant.add(event.actor.tenantId, -1);
   }
 
-  /** The event itself where there is room for it, else one that stands for many. */
+  /**
+   * The event itself where there is room for it, else one that stands for many. Whatever others do, what was refused to a
+   * tenant's own, or at its accounts, is told to that tenant.
+   */
   private placed(event: NewAuditEvent): NewAuditEvent {
     if (this.pending.has(keyOf(event))) return event;
-    const ofActor = this.perActor.get(actorKeyOf(event)) ?? 0;
-    if (ofActor < mostOfActor && this.pending.size < most) return event;
-    const { origin, actor } = event;
-    const one = folded(actor, actor.kind === 'anonymous' ? { ...nowhere, network: origin.network } : nowhere);
-    if (this.pending.has(keyOf(one)) || this.pending.size < 2 * most) return one;
-    return folded(anonymous, nowhere);
+    if (this.perActor.of(actorKeyOf(event)) < mostOfActor && this.hasRoom(event, 1)) return event;
+    const { actor, origin } = event;
+    // One network may be told as its address; one actor may have come from several.
+    const ofActor = folded(event, actor, actor.kind === 'anonymous' ? { ...nowhere, ...oneNetwork(origin) } : nowhere);
+    if (this.pending.has(keyOf(ofActor)) || this.hasRoom(event, 2)) return ofActor;
+    return folded(event, { ...anonymous, tenantId: actor.tenantId }, nowhere);
+  }
+
+  private hasRoom({ actor: { tenantId } }: NewAuditEvent, times: number): boolean {
+    const own = tenantId === platformTenant ? mostOfStrangers : mostOfTenant;
+    return this.perTenant.of(tenantId) < own * times && this.pending.size < most * times;
   }
 }
 
-function folded(actor: Actor, origin: NewAuditEvent['origin']): NewAuditEvent {
-  return { action: 'access.refused', actor, resource: null, origin, details: { many: true }, status: 403 };
+/** How many there are of each. */
+class Tally {
+  private readonly counts = new Map<string, number>();
+
+  public of(key: string): number {
+    return this.counts.get(key) ?? 0;
+  }
+
+  public add(key: string, change: number): void {
+    const count = this.of(key) + change;
+    if (count === 0) this.counts.delete(key);
+    else this.counts.set(key, count);
+  }
 }
 
-function actorKeyOf({ actor: { kind, tenantId, userId, apiKeyId }, origin }: NewAuditEvent): string {
-  return JSON.stringify(kind === 'anonymous' ? [origin.network] : [kind, tenantId, userId, apiKeyId]);
+function folded({ action, status }: NewAuditEvent, actor: Actor, origin: Origin): NewAuditEvent {
+  return { action, actor, resource: null, origin, details: { many: true }, status };
+}
+
+function oneNetwork({ network }: Origin): Pick<Origin, 'address' | 'network'> {
+  return { address: network, network };
+}
+
+/** Of a stranger, the network, for each tenant whose accounts are tried and each way of trying. */
+function actorKeyOf({ action, actor: { kind, tenantId, userId, apiKeyId }, origin }: NewAuditEvent): string {
+  return JSON.stringify(kind === 'anonymous' ? [origin.network, tenantId, action] : [kind, tenantId, userId, apiKeyId]);
 }
 
 function keyOf(event: NewAuditEvent): string {
