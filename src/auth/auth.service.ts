@@ -40,9 +40,9 @@ export class AuthService {
    */
   public async login({ email, password }: LoginDto, client: string): Promise<TokenPairDto> {
     const attempt = { email, client };
-    await this.limits.admit(attempt);
     const user = await this.users.findByEmail(email);
     if (user !== null) this.audit.tries(user);
+    await this.limits.admit(attempt);
     const isRight = await verifyPassword(password, user?.passwordHash ?? null);
     if (user === null || !isRight || !(await this.isEnabled(user))) {
       throw new ApiError(401, 'The e-mail address or the password is wrong');

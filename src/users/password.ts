@@ -11,12 +11,29 @@ const keyLength = 32;
 const mostAtOnce = 32;
 let atOnce = 0;
 
+/** So many are worked on; the others wait. Node has four threads for such work, and files and names need some too. */
+const mostRunning = 2;
+let running = 0;
+const waiting: (() => void)[] = [];
+
+async function turn(): Promise<void> {
+  if (running === mostRunning) await new Promise<void>((resolve) => waiting.push(resolve));
+  else running += 1;
+}
+
+function passOn(): void {
+  const next = waiting.shift();
+  if (next === undefined) running -= 1;
+  else next();
+}
+
 /** @throws ApiError 503 while too many passwords are being checked */
 async function derive(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {
   if (atOnce >= mostAtOnce) {
     throw new ApiError(503, 'Too many sign-ins at once; try again', null, { headers: { 'Retry-After': '5' } });
   }
   atOnce += 1;
+  await turn();
   try {
     return await new Promise<Buffer>((resolve, reject) => {
       scrypt(password.normalize('NFKC'), salt, keyLength, { ...options, maxmem: 256 * 2 ** 20 }, (error, key) => {
@@ -25,6 +42,7 @@ async function derive(password: string, salt: Buffer, options: ScryptOptions): P
       });
     });
   } finally {
+    passOn();
     atOnce -= 1;
   }
 }

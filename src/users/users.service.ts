@@ -12,6 +12,10 @@ import { type CreateUserDto, type UpdateUserDto, type UserDto, type UserListDto,
 import type { UserEntity } from './user.entity';
 import { type NewUser, type UserChange, UsersRepository } from './users.repository';
 
+function taken(cause?: unknown): ApiError {
+  return new ApiError(409, 'This e-mail address has an account already', { email: 'is taken' }, { cause });
+}
+
 function notFound(): ApiError {
   return new ApiError(404, 'User not found');
 }
@@ -27,6 +31,8 @@ export class UsersService {
   public async create(identity: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
     const { tenantId } = identity;
     await this.requirePermissionsOf(identity, role);
+    // To hash a password takes long; not for what cannot be stored.
+    if ((await this.users.findByEmail(email)) !== null) throw taken();
     const passwordHash = await hashPassword(password);
     return transact(this.dataSource, async (manager) => {
       const user = await this.open(manager, { tenantId, email, passwordHash, name, role, platformAdmin: false });
@@ -45,7 +51,7 @@ export class UsersService {
       return await this.users.insert(manager, account);
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) {
-        throw new ApiError(409, 'This e-mail address has an account already', { email: 'is taken' }, { cause: error });
+        throw taken(error);
       }
       throw error;
     }

@@ -148,6 +148,19 @@ describe('a refused access is written down', () => {
     expect(await ofStranger(trace)).toMatchObject({ action: 'auth.login_failed', status: 429, address: '203.0.113.8' });
   });
 
+  it('as too many attempts at an account, which its tenant is told', async () => {
+    const { id, email } = await UserFactory.from(api, world.tenantId).build();
+    const attempt = (): Promise<Answer> =>
+      api.anonymous.post('/auth/login', { email, password: 'guessed' }, { 'X-Forwarded-For': '203.0.113.12' });
+    for (let number = 0; number < 10; number += 1) expect((await attempt()).status).toBe(401);
+    expect((await attempt()).status).toBe(429);
+    const events = await refusals(2);
+    expect(events.map(({ resource_id, status }) => [resource_id, status]).sort()).toEqual([
+      [id, 401],
+      [id, 429],
+    ]);
+  });
+
   it('as a refresh token that came twice, together with what that revokes', async () => {
     const user = await UserFactory.from(api, world.tenantId).build();
     const pair = await api.anonymous.post<{ refresh_token: string }>('/auth/login', { email: user.email, password });
