@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { DataSource } from 'typeorm';
 import type { AuditEventDto, AuditEventListDto } from '../../src/audit/audit-event.dto';
 import { Janitor } from '../../src/maintenance/janitor';
 import { password, UserFactory } from '../factories/user.factory';
@@ -255,6 +256,25 @@ describe('a write and its event', () => {
 });
 
 describe('the log', () => {
+  it('is read for one tenant by four lists at once, so that slow ones hold nobody else up', async () => {
+    const runner = api.app.get(DataSource).createQueryRunner();
+    await runner.startTransaction();
+    try {
+      await runner.query('LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE');
+      const asked = Array.from({ length: 7 }, () => reader().get('/audit-events'));
+      const refused: Answer[] = [];
+      for (const each of asked) void each.then((answer) => answer.status === 429 && refused.push(answer));
+      await waitUntil(() => refused.length === 3);
+      expect(refused.map(({ headers }) => headers.get('retry-after'))).toEqual(['1', '1', '1']);
+      await runner.rollbackTransaction();
+      const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
+      expect(statuses).toEqual([200, 200, 200, 200, 429, 429, 429]);
+    } finally {
+      await runner.release();
+    }
+    expect(await list()).toEqual([]);
+  });
+
   const old = async (days: number): Promise<string> => {
     const [row] = await api.sql<{ id: string }>(
       `INSERT INTO audit_events (tenant_id, occurred_at, action, outcome, count, actor_kind, details)
