@@ -43,7 +43,7 @@ export class AuthService {
     const user = await this.users.findByEmail(email);
     if (user !== null) this.audit.tries(user);
     await this.limits.admit(attempt);
-    const isRight = await verifyPassword(password, user?.passwordHash ?? null);
+    const isRight = await verifyPassword(password, user?.passwordHash ?? null, client);
     if (user === null || !isRight || !(await this.isEnabled(user))) {
       throw new ApiError(401, 'The e-mail address or the password is wrong');
     }

@@ -29,7 +29,7 @@ export class BootstrapAdmin implements OnApplicationBootstrap {
       await query(manager, `SELECT pg_advisory_xact_lock(hashtext('image-factory bootstrap'))`);
       if (await this.users.existsPlatformAdmin(manager)) return false;
       const tenant = await this.tenants.insert(manager, 'default', []);
-      const passwordHash = await hashPassword(password);
+      const passwordHash = await hashPassword(password, tenant.id);
       await this.accounts.open(manager, {
         tenantId: tenant.id,
         email,

@@ -30,8 +30,8 @@ export class TenantsController {
   })
   @ApiCreatedResponse({ type: CreatedTenantDto, description: 'Tenant created', example: exampleCreatedTenant })
   @ErrorResponses(400, [409, 'The name or the e-mail address is taken', 'A tenant of this name exists already'])
-  public create(@Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
-    return this.tenants.create(request);
+  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
+    return this.tenants.create(identity, request);
   }
 
   @Get()

@@ -29,10 +29,11 @@ export class TenantsService {
   ) {}
 
   /** Makes a tenant together with its first admin: both or neither. */
-  public async create({ name, admin, registry_prefixes: prefixes = [] }: CreateTenantDto): Promise<CreatedTenantDto> {
+  public async create(identity: Identity, request: CreateTenantDto): Promise<CreatedTenantDto> {
+    const { name, admin, registry_prefixes: prefixes = [] } = request;
     const { email, password, name: adminName } = admin;
     // Before the transaction: it takes so long that many at once would keep the connections from everybody else.
-    const passwordHash = await hashPassword(password);
+    const passwordHash = await hashPassword(password, identity.tenantId);
     try {
       return await this.dataSource.transaction(async (manager) => {
         const tenant = await this.tenants.insert(manager, name, prefixes);

@@ -33,7 +33,7 @@ export class UsersService {
     await this.requirePermissionsOf(identity, role);
     // To hash a password takes long; not for what cannot be stored.
     if ((await this.users.findByEmail(email)) !== null) throw taken();
-    const passwordHash = await hashPassword(password);
+    const passwordHash = await hashPassword(password, tenantId);
     return transact(this.dataSource, async (manager) => {
       const user = await this.open(manager, { tenantId, email, passwordHash, name, role, platformAdmin: false });
       await this.audit.record(manager, {

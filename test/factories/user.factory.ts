@@ -31,7 +31,7 @@ export class UserFactory {
   }
 
   public async build(): Promise<UserRow> {
-    hash ??= hashPassword(password);
+    hash ??= hashPassword(password, 'tests');
     return insert<UserRow>(this.api, 'users', { password_hash: await hash, ...this.values });
   }
 }
