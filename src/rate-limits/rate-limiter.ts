@@ -57,7 +57,8 @@ export class RateLimiter {
   public async tidy(): Promise<void> {
     for (const [key, budget] of this.budgets) if (budget.isOver) this.budgets.delete(key);
     try {
-      await this.repository.forgetEnded(batch);
+      // As many as there are: a flood leaves a row for each of its addresses.
+      while ((await this.repository.forgetEnded(batch)) === batch);
     } catch (error) {
       this.logger.warn(`Windows of rate limits that are over could not be removed: ${String(error)}`);
     }

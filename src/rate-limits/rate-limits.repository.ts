@@ -61,13 +61,21 @@ export class RateLimitsRepository {
     await query(this.source, 'DELETE FROM rate_limits WHERE key = $1', [key]);
   }
 
-  /** Removes a batch of the windows that are over. */
-  public async forgetEnded(batch: number): Promise<void> {
-    await query(
+  /**
+   * Removes a batch of the windows that are over.
+   * @returns how many it removed
+   */
+  public async forgetEnded(batch: number): Promise<number> {
+    const [removed] = await query<{ readonly count: number }>(
       this.source,
-      `DELETE FROM rate_limits WHERE key IN (
-         SELECT key FROM rate_limits WHERE window_ends_at < now() ORDER BY window_ends_at LIMIT $1 FOR UPDATE SKIP LOCKED)`,
+      `WITH removed AS (
+         DELETE FROM rate_limits WHERE key IN (
+           SELECT key FROM rate_limits WHERE window_ends_at < now()
+           ORDER BY window_ends_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING 1)
+       SELECT count(*)::int AS count FROM removed`,
       [batch],
     );
+    return removed?.count ?? 0;
   }
 }

@@ -58,6 +58,15 @@ describe('RateLimiter', () => {
     expect(await sources[0]?.query("SELECT key FROM rate_limits WHERE key = 'short'")).toEqual([]);
   });
 
+  it('removes all windows that are over, however many a flood left', async () => {
+    await sources[0]?.query(
+      `INSERT INTO rate_limits (key, granted, taken, window_ends_at)
+       SELECT 'flood ' || n, 1, 1, now() - interval '1 second' FROM generate_series(1, 2500) AS n`,
+    );
+    await Promise.all([pick(0).tidy(), pick(1).tidy()]);
+    expect(await sources[0]?.query("SELECT key FROM rate_limits WHERE key LIKE 'flood %'")).toEqual([]);
+  });
+
   it('counts attempts exactly over replicas, until they are forgotten', async () => {
     const limit = { most: 10, windowSeconds: 60 };
     const waits = await Promise.all(Array.from({ length: 40 }, (_, index) => pick(index).attempt('login', limit)));
