@@ -107,7 +107,8 @@ export class Fuzz {
     const { status, text } = answer;
     const sent = `${request.path} ${JSON.stringify(request.headers)} ${request.body ?? ''}`;
     // Who knows the password, as that of the example which an admin made, is that user from then on.
-    const isSignIn = operation.id === 'login' && status === 200;
+    const isSignIn = ['login', 'refresh'].includes(operation.id) && status === 200;
+    if (isSignIn) this.world.signedIn(answer.body);
     const shownIds = isSignIn ? [] : this.world.leaks(actor, text, sent, operation.id === 'listAuditEvents');
     const leaks = shownIds.map((what) => `it shows ${what}, which is another tenant's`);
     if (mutation !== null) return status >= 500 ? [`status ${status}`, ...leaks] : leaks;

@@ -40,6 +40,8 @@ export type BodyWish =
   | { readonly kind: 'none' }
   /** `project_id` is then an id of the run. */
   | { readonly kind: 'json'; readonly value: unknown; readonly project: IdWish }
+  /** What signs a user in. */
+  | { readonly kind: 'credential' }
   | { readonly kind: 'raw'; readonly text: string; readonly type: string };
 
 export interface Mutation {
@@ -75,6 +77,8 @@ const idWish: fc.Arbitrary<IdWish> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('text' as const), text: hostileText }) },
 );
 
+const plainWord = fc.stringMatching(/^[a-z][a-z0-9-]{7,20}$/);
+
 /** A value that the schema allows. */
 function good(schema: Tree): fc.Arbitrary<unknown> {
   const { type, enum: words, format, minLength, maxLength, minimum, maximum, example } = schema;
@@ -83,8 +87,9 @@ function good(schema: Tree): fc.Arbitrary<unknown> {
   switch (type) {
     case 'string': {
       if (format === 'uuid') return fc.uuid();
+      if (format === 'email') return plainWord.map((text) => `${text}@example.com`);
       const [least, most] = [numberOr(minLength, 0), Math.min(numberOr(maxLength, 40), 300)];
-      const word = fc.stringMatching(/^[a-z][a-z0-9-]{7,20}$/).map((text) => text.padEnd(least, 'x').slice(0, most));
+      const word = plainWord.map((text) => text.padEnd(least, 'x').slice(0, most));
       const any = fc.string({ minLength: least, maxLength: most });
       return fc.oneof(...examples, { weight: 6, arbitrary: word }, { weight: 1, arbitrary: any });
     }
@@ -98,13 +103,29 @@ function good(schema: Tree): fc.Arbitrary<unknown> {
     case 'array':
       return fc.array(good(treeAt(schema.items)), { maxLength: 5 });
     default:
-      return isTree(schema.properties) ? goodObject(schema.properties) : mapOf(schema, examples);
+      return isTree(schema.properties) ? goodObject(schema) : mapOf(schema, examples);
   }
 }
 
-function goodObject(properties: Tree): fc.Arbitrary<unknown> {
-  const parts = Object.entries(properties).map(([name, schema]) => [name, good(treeAt(schema))] as const);
-  return fc.record(Object.fromEntries(parts), { requiredKeys: [] });
+/** Members whose form the schema does not tell, by their names. */
+const formOf = new Map<string, fc.Arbitrary<unknown>>([
+  ['git_commit', fc.stringMatching(/^[0-9a-f]{40}$/)],
+  ['repository_url', plainWord.map((text) => `https://git.example.com/${text}.git`)],
+]);
+
+function goodMember(name: string, schema: Tree): fc.Arbitrary<unknown> {
+  const form = formOf.get(name);
+  const any = good(schema);
+  return form === undefined ? any : fc.oneof({ weight: 9, arbitrary: form }, { weight: 1, arbitrary: any });
+}
+
+/** Mostly with the members that it must have. */
+function goodObject({ properties, required }: Tree): fc.Arbitrary<unknown> {
+  const parts = Object.fromEntries(
+    Object.entries(treeAt(properties)).map(([name, schema]) => [name, goodMember(name, treeAt(schema))]),
+  );
+  const whole = fc.record(parts, { requiredKeys: listOf(required).map(String) });
+  return fc.oneof({ weight: 6, arbitrary: whole }, { weight: 1, arbitrary: fc.record(parts, { requiredKeys: [] }) });
 }
 
 type Weighted = fc.WeightedArbitrary<unknown>;
@@ -127,7 +148,7 @@ function jsonBody(schema: Tree): fc.Arbitrary<unknown> {
       properties.map(([name, each]) => [
         name,
         fc.oneof(
-          { weight: 30, arbitrary: good(treeAt(each)) },
+          { weight: 30, arbitrary: goodMember(name, treeAt(each)) },
           { weight: 1, arbitrary: fc.constantFrom(...badJson(treeAt(each))) },
           { weight: 1, arbitrary: hostileText },
         ),
@@ -172,7 +193,9 @@ const mediaTypes = [
   'x',
 ];
 
-function bodyWish({ docs }: Operation): fc.Arbitrary<BodyWish> {
+const signingIn = ['login', 'refresh'];
+
+function bodyWish({ id, docs }: Operation): fc.Arbitrary<BodyWish> {
   const schema = treeAt(docs.requestBody, 'content', 'application/json', 'schema');
   const raw = fc.record({
     kind: fc.constant('raw' as const),
@@ -182,7 +205,13 @@ function bodyWish({ docs }: Operation): fc.Arbitrary<BodyWish> {
   const none = fc.constant({ kind: 'none' } as const);
   if (docs.requestBody === undefined) return fc.oneof({ weight: 15, arbitrary: none }, { weight: 1, arbitrary: raw });
   const json = fc.record({ kind: fc.constant('json' as const), value: jsonBody(schema), project: idWish });
-  return fc.oneof({ weight: 20, arbitrary: json }, { weight: 2, arbitrary: raw }, { weight: 1, arbitrary: none });
+  const credential = fc.constant({ kind: 'credential' } as const);
+  return fc.oneof(
+    { weight: 20, arbitrary: json },
+    { weight: signingIn.includes(id) ? 15 : 0, arbitrary: credential },
+    { weight: 2, arbitrary: raw },
+    { weight: 1, arbitrary: none },
+  );
 }
 
 function queryWish({ docs }: Operation): fc.Arbitrary<[string, string][]> {

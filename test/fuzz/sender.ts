@@ -33,7 +33,10 @@ export function ready(
   });
   const search = query.map(([name, value]) => `${inPath(name)}=${inPath(value)}`).join('&');
   const token = world.tokenOf(actor);
-  const content = contentOf(body, (wish) => world.idFor(actor, 'projects', wish));
+  const content =
+    body.kind === 'credential'
+      ? { type: 'application/json', text: JSON.stringify(world.credentialFor(operation.id)) }
+      : contentOf(body, (wish) => world.idFor(actor, 'projects', wish));
   return {
     method: operation.method,
     path: `/api/v1${filled}${search === '' ? '' : `?${search}`}`,
@@ -48,7 +51,7 @@ export function ready(
 }
 
 function contentOf(
-  body: RequestPlan['body'],
+  body: Exclude<RequestPlan['body'], { readonly kind: 'credential' }>,
   idFor: (wish: RequestPlan['id']) => string,
 ): { readonly type: string; readonly text: string } | null {
   if (body.kind === 'none') return null;

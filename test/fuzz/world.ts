@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { CreatedApiKeyDto } from '../../src/api-keys/api-key.dto';
+import type { TokenPairDto } from '../../src/auth/auth.dto';
 import type { MeDto } from '../../src/auth/me.dto';
 import type { BuildDto } from '../../src/builds/build.dto';
 import type { ProjectDto } from '../../src/projects/project.dto';
@@ -22,6 +23,8 @@ export class Party {
   public readonly ids = new Map<string, string[]>();
   /** Ids of others that it named in paths: its audit log tells what was refused to it. */
   public readonly asked = new Set<string>();
+  /** Of a user of it who signs in now and then. */
+  public readonly login = { email: `${this.canary}-guest@example.com`, password: randomUUID() };
 
   public constructor(
     public readonly tenant: Pick<Tenant, 'id'>,
@@ -45,6 +48,8 @@ export class Party {
 export class FuzzWorld {
   /** Whose each id is that an answer showed to somebody who may see it. */
   private readonly owners = new Map<string, Party>();
+  /** The newest one that an answer held. */
+  private refreshToken = 'none yet';
 
   private constructor(
     public readonly service: Service,
@@ -96,6 +101,17 @@ export class FuzzWorld {
       case 'text':
         return wish.text;
     }
+  }
+
+  /** What the operation takes for a user of the first tenant, unless it was used up meanwhile. */
+  public credentialFor(operationId: string): object {
+    return operationId === 'login' ? this.acting.login : { refresh_token: this.refreshToken };
+  }
+
+  /** Remembers what the next refresh takes. */
+  public signedIn(body: unknown): void {
+    const { refresh_token: token } = body as TokenPairDto;
+    this.refreshToken = token;
   }
 
   /** Remembers what somebody has made. */
@@ -163,6 +179,7 @@ async function makeParty(service: Service): Promise<Party> {
     party.learn('users', user.id);
     tokens.set(role, (await service.signIn(login)).token ?? '');
   }
+  (await caller.post<UserDto>('/users', { ...party.login, name: `${canary} guest`, role: 'viewer' })).expect(201);
   const wish = { name: `${canary} key`, permissions: ['build:list', 'build:read', 'build:create', 'project:list'] };
   // The one that requests use is not the one that they revoke.
   tokens.set('key', (await caller.post<CreatedApiKeyDto>('/api-keys', wish)).expect(201).key);
@@ -174,7 +191,7 @@ async function makeParty(service: Service): Promise<Party> {
     });
     party.learn('projects', project.id);
     (await caller.send('PUT', `/projects/${project.id}/secrets/TOKEN`, { value: `${canary} secret` })).expect(204);
-    for (let number = 0; number < 6; number += 1) await makeBuild(caller, party, project, number);
+    for (let number = 0; number < 8; number += 1) await makeBuild(service, party, project, number);
   }
   return party;
 }
@@ -185,11 +202,20 @@ async function makePlatform(service: Service): Promise<Party> {
   return new Party({ id: me.tenant_id }, new Map([['platform', token ?? '']]));
 }
 
-/** Queued, in progress and cancelled ones, by turns. */
-async function makeBuild(caller: Caller, party: Party, { id }: ProjectDto, number: number): Promise<void> {
+/** Queued, in progress, cancelled and failed ones, by turns. */
+async function makeBuild(service: Service, party: Party, { id }: ProjectDto, number: number): Promise<void> {
+  const caller = new Caller(service.url, party.tokens.get('admin') ?? null);
   const request = { project_id: id, git_branch: party.canary, build_args: { NOTE: party.canary } };
   const build = (await caller.post<BuildDto>('/builds', request)).expect(201);
   party.learn('builds', build.id);
-  if (number % 3 > 0) (await caller.post(`/builds/${build.id}/start`)).expect(200);
-  if (number % 3 > 1) (await caller.post(`/builds/${build.id}/cancel`, { reason: party.canary })).expect(200);
+  if (number % 4 > 0) (await caller.post(`/builds/${build.id}/start`)).expect(200);
+  if (number % 4 === 3) await fail(service, build.id);
+  if (number % 4 === 2) (await caller.post(`/builds/${build.id}/cancel`, { reason: party.canary })).expect(200);
+}
+
+/** No worker runs here: brings a build to where one would. */
+async function fail(service: Service, id: string): Promise<void> {
+  const outcome = "status = 'failed', completed_at = now(), error_message = 'Step 2/3 failed with exit code 1'";
+  await service.sql(`UPDATE builds SET ${outcome}, git_commit = '${'c'.repeat(40)}' WHERE id = $1`, [id]);
+  await service.sql("UPDATE build_logs SET outcome = 'failed', closed_at = now() WHERE build_id = $1", [id]);
 }

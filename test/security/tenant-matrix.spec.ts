@@ -117,7 +117,7 @@ const foreignId = (kind: string): string => foreign.get(kind) ?? randomUUID();
 
 /** All rows of the other tenant. */
 async function rows(): Promise<object> {
-  const tables = ['projects', 'builds', 'users', 'api_keys', 'project_secrets', 'tenants'];
+  const tables = ['projects', 'builds', 'users', 'api_keys', 'project_secrets', 'audit_events', 'tenants'];
   const found = tables.map((table) =>
     api.sql(`SELECT * FROM ${table} WHERE ${table === 'tenants' ? 'id' : 'tenant_id'} = $1 ORDER BY 1, 2`, [
       other.tenantId,
