@@ -1,4 +1,6 @@
-import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
+import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from 'typeorm';
+
+const known = new WeakMap<EntityMetadata, Map<string, string>>();
 
 /**
  * The columns of an entity for the SELECT or RETURNING of hand-written SQL, named as the entity's properties are:
@@ -9,8 +11,14 @@ export function columnsOf<Entity extends ObjectLiteral>(
   entity: EntityTarget<Entity>,
   alias: string,
 ): string {
-  return source
-    .getMetadata(entity)
-    .columns.map((column) => `${alias}.${column.databaseName} AS "${column.propertyName}"`)
-    .join(', ');
+  const metadata = source.getMetadata(entity);
+  const ofEntity = known.get(metadata) ?? new Map<string, string>();
+  known.set(metadata, ofEntity);
+  const columns = ofEntity.get(alias) ?? listed(metadata, alias);
+  ofEntity.set(alias, columns);
+  return columns;
+}
+
+function listed({ columns }: EntityMetadata, alias: string): string {
+  return columns.map(({ databaseName, propertyName }) => `${alias}.${databaseName} AS "${propertyName}"`).join(', ');
 }

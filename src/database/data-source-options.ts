@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import { migrations } from './migrations';
-import { TimedClient } from './timed-client';
+import { PooledClient } from './pooled-client';
 
 /**
  * How long a request waits for the database at most. It waits for a free connection or for a new one, then for its
@@ -39,7 +39,7 @@ export function dataSourceOptions(url: string): PostgresDataSourceOptions {
       logger.warn(`An idle connection to the database was lost: ${String(error)}`);
     },
     extra: {
-      Client: TimedClient,
+      Client: PooledClient,
       keepAlive: true,
       connectionTimeoutMillis: waits.freeConnectionMs,
       newConnectionTimeoutMillis: waits.newConnectionMs,
