@@ -1,5 +1,6 @@
-import { Logger, type NestApplicationOptions } from '@nestjs/common';
+import { Logger, type NestApplicationOptions, StreamableFile } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import type { Response } from 'express';
 import { ConnectionDrain } from './connection-drain';
 
 /** How long requests that are under way may take once the server shuts down. */
@@ -27,6 +28,17 @@ export class BareExpressAdapter extends ExpressAdapter {
 
   public override setErrorHandler(): this {
     return this;
+  }
+
+  /** What handlers return, without what Express looks for in each answer and we have not: ETags, callbacks, other types. */
+  public override reply(response: Response, body: unknown, statusCode?: number): unknown {
+    const isData = typeof body === 'object' && body !== null && !(body instanceof StreamableFile);
+    if (!isData || response.hasHeader('Content-Type')) return super.reply(response, body, statusCode) as unknown;
+    const text = JSON.stringify(body);
+    if (statusCode !== undefined) response.statusCode = statusCode;
+    response.setHeader('Content-Type', 'application/json; charset=utf-8');
+    response.setHeader('Content-Length', Buffer.byteLength(text));
+    return response.end(text);
   }
 
   /** Node would answer a request without Host by itself and without a body; `requireHost` does in its place. */

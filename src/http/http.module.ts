@@ -1,9 +1,8 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { ClientAddress } from './client-address';
 import { ErrorEnvelopeFilter } from './error-envelope.filter';
 import { Idempotency } from './idempotency';
-import { JsonBodyInterceptor } from './json-body.interceptor';
 import { validationPipe } from './validation.pipe';
 
 @Global()
@@ -12,7 +11,6 @@ import { validationPipe } from './validation.pipe';
     ClientAddress,
     Idempotency,
     { provide: APP_FILTER, useClass: ErrorEnvelopeFilter },
-    { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
     { provide: APP_PIPE, useFactory: validationPipe },
   ],
   exports: [ClientAddress, Idempotency],
