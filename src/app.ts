@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { version } from '../package.json';
 import { AppModule } from './app.module';
 import { RefusalLog } from './audit/refusal-log';
-import { Visits } from './audit/visits';
 import { LogStreamDoor } from './build-logs/log-stream.door';
 import type { Env } from './config/env';
 import { Lifetime } from './config/lifetime';
@@ -41,14 +40,7 @@ export async function createApp(env: Env, logger: Logger, lifetime = new Lifetim
   app.setGlobalPrefix('api/v1', { exclude: ['health/*path'] });
   app.use(trace, securityHeaders, requestLog(logger), requireHost, takeUndecodablePath);
   allowOrigins(app, env.ALLOWED_ORIGINS);
-  const refusals = app.get(RefusalLog);
-  app.use(
-    '/api/v1',
-    noStore,
-    app.get(Visits).middleware((visit, request, status) => {
-      refusals.heard(visit, request, status);
-    }),
-  );
+  app.use('/api/v1', noStore, app.get(RefusalLog).middleware());
   const stopListening = (): void => {
     adapter.stopListening();
   };

@@ -2,14 +2,15 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { ApiError } from '../http/api-error';
+import { ClientAddress } from '../http/client-address';
 import { Authenticator } from './authenticator';
-import type { Identity } from './identity';
+import { Caller } from './caller';
 import { RequestLimits } from './request-limits';
 
 declare module 'express-serve-static-core' {
   interface Request {
     /** Set by the guard on every route that is not public. */
-    identity?: Identity;
+    caller?: Caller;
   }
 }
 
@@ -27,6 +28,7 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly authenticator: Authenticator,
     private readonly limits: RequestLimits,
+    private readonly addresses: ClientAddress,
   ) {}
 
   public async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -39,7 +41,7 @@ export class AccessGuard implements CanActivate {
       this.authenticator.identify(this.authenticator.credentialOf(request.headers.authorization)),
     );
     http.getResponse<Response>().set(headers);
-    request.identity = identity;
+    request.caller = new Caller(identity, request, this.addresses);
     if (access === 'authenticated') return true;
     if (access === undefined || !identity.permissions.has(access.permission)) throw forbidden();
     return true;

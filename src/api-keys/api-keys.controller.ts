@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequireSignIn } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page';
@@ -38,8 +38,8 @@ export class ApiKeysController {
     [403, 'Not signed in with a password, or more permissions than one’s own', 'A key may do at most what you may'],
     [409, 'Too many API keys', 'You have 100 API keys; revoke one first'],
   )
-  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
-    return this.keys.create(identity, request);
+  public create(@CurrentCaller() caller: Caller, @Body() request: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
+    return this.keys.create(caller, request);
   }
 
   @Get()
@@ -52,8 +52,8 @@ export class ApiKeysController {
   })
   @ApiOkResponse({ type: ApiKeyListDto, description: 'API keys, newest first', example: exampleApiKeyList })
   @ErrorResponses(400)
-  public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<ApiKeyListDto> {
-    return this.keys.list(identity, page);
+  public list(@CurrentCaller() caller: Caller, @Query() page: PageQuery): Promise<ApiKeyListDto> {
+    return this.keys.list(caller, page);
   }
 
   @Delete(':id')
@@ -68,7 +68,7 @@ export class ApiKeysController {
   @ApiParam({ name: 'id', description: 'API key ID (UUID)', schema: { type: 'string', format: 'uuid' } })
   @ApiNoContentResponse({ description: 'Revoked' })
   @ErrorResponses(400, [404, 'No such key that the caller may revoke', 'API key not found'])
-  public revoke(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<void> {
-    return this.keys.revoke(identity, id);
+  public revoke(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<void> {
+    return this.keys.revoke(caller, id);
   }
 }

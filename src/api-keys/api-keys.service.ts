@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import type { Permission } from '../access/permission';
 import { unauthorized } from '../access/unauthorized';
@@ -38,12 +39,12 @@ export class ApiKeysService {
    * A key must not outlive what made it: neither another key, which may be revoked, nor a user whom the outside issuer may
    * shut out without our knowing.
    */
-  public async create(identity: Identity, request: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
-    const { tenantId, userId, signIn } = identity;
+  public async create(caller: Caller, request: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
+    const { tenantId, userId, signIn } = caller;
     if (signIn.by !== 'password') {
       throw new ApiError(403, 'API keys are made by users who are signed in with their password');
     }
-    const missing = request.permissions.filter((permission) => !identity.permissions.has(permission));
+    const missing = request.permissions.filter((permission) => !caller.permissions.has(permission));
     if (missing.length > 0) {
       throw new ApiError(403, 'A key may do at most what you may', { permissions: `not yours: ${missing.join(', ')}` });
     }
@@ -54,7 +55,7 @@ export class ApiKeysService {
       const inserted = await this.keys.insert(manager, row, mostKeys);
       if (typeof inserted === 'string') return inserted;
       const resource = { type: 'api_key', id: inserted.id } as const;
-      await this.audit.record(manager, { action: 'api_key.create', resource, details: { permissions, days } });
+      await this.audit.record(manager, caller, { action: 'api_key.create', resource, details: { permissions, days } });
       return inserted;
     });
     if (made === 'no such user') throw unauthorized();
@@ -67,11 +68,11 @@ export class ApiKeysService {
     return { api_keys: keys.map(toApiKey), ...pageOf(page, total) };
   }
 
-  public async revoke(identity: Identity, id: string): Promise<void> {
+  public async revoke(caller: Caller, id: string): Promise<void> {
     await transact(this.dataSource, async (manager) => {
-      const isGone = await this.keys.delete(manager, scopeOf(identity, 'api-key:delete'), id);
+      const isGone = await this.keys.delete(manager, scopeOf(caller, 'api-key:delete'), id);
       if (!isGone) throw new ApiError(404, 'API key not found');
-      await this.audit.record(manager, { action: 'api_key.revoke', resource: { type: 'api_key', id } });
+      await this.audit.record(manager, caller, { action: 'api_key.revoke', resource: { type: 'api_key', id } });
     });
   }
 }

@@ -1,4 +1,6 @@
 import type { Identity } from '../access/identity';
+import { bounded } from '../http/bounded';
+import type { RequestOrigin } from '../http/request-origin';
 
 /** Every action that an event can be about. */
 export const auditActions = [
@@ -55,18 +57,6 @@ export interface Resource {
   readonly id: string | null;
 }
 
-/** From where a request came. */
-export interface Origin {
-  readonly address: string | null;
-  /** What counts as one client; not stored. */
-  readonly network: string | null;
-  readonly userAgent: string | null;
-  readonly traceId: string | null;
-}
-
-/** Of what no request did, and of many requests together. */
-export const nowhere: Origin = { address: null, network: null, userAgent: null, traceId: null };
-
 /** Small facts, never a secret. */
 export type Details = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
@@ -75,7 +65,7 @@ export interface NewAuditEvent {
   readonly action: AuditAction;
   readonly actor: Actor;
   readonly resource: Resource | null;
-  readonly origin: Origin;
+  readonly origin: RequestOrigin;
   readonly details: Details;
   /** The status of a refusal; null for what was done. */
   readonly status: number | null;
@@ -99,14 +89,4 @@ export function actorOf({ tenantId, userId, signIn }: Identity): Actor {
     case 'oidc':
       return { ...base, kind: 'outside', name: bounded(signIn.email ?? signIn.name ?? signIn.subject) };
   }
-}
-
-const longestText = 256;
-
-/** A text of strangers, short and without what a terminal or a database would take amiss. */
-export function bounded(text: string): string {
-  return text
-    .slice(0, longestText)
-    .toWellFormed()
-    .replace(/\p{Cc}/gu, ' ');
 }

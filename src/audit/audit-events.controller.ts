@@ -1,7 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { AuditEventListDto, exampleAuditEventList, ListAuditEventsQuery } from './audit-event.dto';
@@ -22,10 +22,7 @@ export class AuditEventsController {
   })
   @ApiOkResponse({ type: AuditEventListDto, description: 'Events', example: exampleAuditEventList })
   @ErrorResponses(400)
-  public list(
-    @CurrentIdentity() identity: Identity,
-    @Query() request: ListAuditEventsQuery,
-  ): Promise<AuditEventListDto> {
-    return this.events.list(identity, request);
+  public list(@CurrentCaller() caller: Caller, @Query() request: ListAuditEventsQuery): Promise<AuditEventListDto> {
+    return this.events.list(caller, request);
   }
 }

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { type Actor, type AuditAction, type Details, nowhere, platformTenant, type Resource } from './audit-event';
+import type { Caller } from '../access/caller';
+import { type Actor, actorOf, anonymous, type AuditAction, type Details, type Resource } from './audit-event';
 import { AuditEventsRepository } from './audit-events.repository';
-import type { TriedAccount } from './visit';
-import { Visits } from './visits';
+import { Visit } from './visit';
 
 /** What was done, in the words of who did it. */
 export interface Deed {
@@ -16,28 +16,28 @@ export interface Deed {
   readonly status?: number;
 }
 
-const system: Actor = { kind: 'system', tenantId: platformTenant, userId: null, name: null, apiKeyId: null };
-
 /** Writes down what is done, by whom and from where: one statement in the transaction that does it. */
 @Injectable()
 export class AuditLog {
-  public constructor(
-    private readonly visits: Visits,
-    private readonly events: AuditEventsRepository,
-  ) {}
+  public constructor(private readonly events: AuditEventsRepository) {}
 
-  /** @param manager of the transaction: the event is kept exactly when the deed is */
-  public async record(manager: EntityManager, { action, resource, details = {}, by, status }: Deed): Promise<void> {
-    const visit = this.visits.current;
-    const actor: Actor = by === undefined ? (visit?.actor ?? system) : { ...system, kind: 'user', ...by };
-    const origin = visit?.origin ?? nowhere;
-    const event = { action, actor, resource, origin, details, status: status ?? null };
-    await this.events.insert(manager, [{ event, count: 1, ageMs: 0 }]);
-    if (visit !== undefined) visit.isRecorded = true;
+  /**
+   * @param manager of the transaction: the event is kept exactly when the deed is
+   * @param who does it; a visit where nobody is signed in yet
+   */
+  public async record(
+    manager: EntityManager,
+    who: Caller | Visit,
+    { action, resource, details = {}, by, status }: Deed,
+  ): Promise<void> {
+    const actor = by === undefined ? actorBehind(who) : { ...anonymous, kind: 'user' as const, ...by };
+    await this.events.insert(manager, [
+      { event: { action, actor, resource, origin: who.origin, details, status: status ?? null }, count: 1, ageMs: 0 },
+    ]);
+    if (who instanceof Visit) who.isRecorded = true;
   }
+}
 
-  /** The account that the request tries to get into. Should it be refused, the tenant of the account is told. */
-  public tries(account: TriedAccount): void {
-    this.visits.current?.tries(account);
-  }
+function actorBehind(who: Caller | Visit): Actor {
+  return who instanceof Visit ? who.actor : actorOf(who);
 }

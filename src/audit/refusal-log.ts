@@ -1,5 +1,5 @@
 import { HttpException, Injectable } from '@nestjs/common';
-import type { Request } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../access/identity';
 import { isUuid } from '../http/uuid-param';
@@ -47,12 +47,28 @@ export class RefusalLog {
 
   public constructor(private readonly visits: Visits) {}
 
-  /** Hears of each request that was answered with an error. */
-  public heard(visit: Visit, request: Request, status: number): void {
+  /** Stands before all routes, to hear of each request that is answered with an error. */
+  public middleware(): RequestHandler {
+    const heard = (request: Request, status: number): void => {
+      this.heard(request, status);
+    };
+    return (request: Request, _: Response, next: NextFunction): void => {
+      request.onRefusal = heard;
+      next();
+    };
+  }
+
+  private heard(request: Request, status: number): void {
     const route = routeOf(request);
     if (route === null) return;
     const { method, params, headers } = request;
-    this.note(visit, { method, route, id: params.id, status, hasCredential: headers.authorization !== undefined });
+    this.note(this.visits.of(request), {
+      method,
+      route,
+      id: params.id,
+      status,
+      hasCredential: headers.authorization !== undefined,
+    });
   }
 
   /** The same of a WebSocket that was refused, by what its door threw. */
@@ -67,7 +83,7 @@ export class RefusalLog {
     const hasCredential = authorization !== undefined || offered.includes('bearer.');
     const refused = { method: 'GET', route, id, status: error.getStatus(), hasCredential };
     this.note(
-      this.visits.of(request, () => identity),
+      this.visits.atDoor(request, () => identity),
       refused,
     );
   }

@@ -1,4 +1,5 @@
-import { type Actor, anonymous, type NewAuditEvent, nowhere } from './audit-event';
+import { nowhere } from '../http/request-origin';
+import { type Actor, anonymous, type NewAuditEvent } from './audit-event';
 import { Refusals } from './refusals';
 
 const minute = 60_000;

@@ -1,4 +1,5 @@
-import { type Actor, anonymous, type NewAuditEvent, nowhere, type Origin, platformTenant } from './audit-event';
+import { nowhere, type RequestOrigin } from '../http/request-origin';
+import { type Actor, anonymous, type NewAuditEvent, platformTenant } from './audit-event';
 
 /** Alike refusals within this time are one event with a count, besides the first, which is told at once. */
 const windowMs = 60_000;
@@ -116,11 +117,11 @@ class Tally {
   }
 }
 
-function folded({ action, status }: NewAuditEvent, actor: Actor, origin: Origin): NewAuditEvent {
+function folded({ action, status }: NewAuditEvent, actor: Actor, origin: RequestOrigin): NewAuditEvent {
   return { action, actor, resource: null, origin, details: { many: true }, status };
 }
 
-function oneNetwork({ network }: Origin): Pick<Origin, 'address' | 'network'> {
+function oneNetwork({ network }: RequestOrigin): Pick<RequestOrigin, 'address' | 'network'> {
   return { address: network, network };
 }
 

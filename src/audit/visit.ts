@@ -1,5 +1,6 @@
 import type { Identity } from '../access/identity';
-import { type Actor, actorOf, anonymous, type Origin, platformTenant, type Resource } from './audit-event';
+import type { RequestOrigin } from '../http/request-origin';
+import { type Actor, actorOf, anonymous, platformTenant, type Resource } from './audit-event';
 
 /** The account that somebody tried to get into. */
 export interface TriedAccount {
@@ -7,7 +8,7 @@ export interface TriedAccount {
   readonly tenantId: string;
 }
 
-/** One request, for the time that it is being answered. */
+/** A request of whoever: also of one who is not let in, and at the doors that are open to everybody. */
 export class Visit {
   /** Set once the request has an event, so that its refusal is not told a second time. */
   public isRecorded = false;
@@ -15,17 +16,13 @@ export class Visit {
 
   /** @param identityOf the verified identity, as soon as there is one */
   public constructor(
-    public readonly origin: Origin,
+    public readonly origin: RequestOrigin,
     private readonly identityOf: () => Identity | undefined,
   ) {}
 
-  /** A refusal is then told to the tenant of the account. */
+  /** The account that the request tries to get into: should it be refused, the tenant of the account is told. */
   public tries(account: TriedAccount): void {
     this.tried = account;
-  }
-
-  public get identity(): Identity | undefined {
-    return this.identityOf();
   }
 
   public get actor(): Actor {

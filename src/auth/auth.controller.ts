@@ -1,10 +1,10 @@
 import { Body, Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { Public, RequireSignIn } from '../access/require-permission.decorator';
-import { ClientAddress } from '../http/client-address';
+import { Visits } from '../audit/visits';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { exampleTokenPair, LoginDto, RefreshDto, TokenPairDto } from './auth.dto';
 import { AuthService } from './auth.service';
@@ -15,7 +15,7 @@ import { exampleMe, MeDto } from './me.dto';
 export class AuthController {
   public constructor(
     private readonly auth: AuthService,
-    private readonly clients: ClientAddress,
+    private readonly visits: Visits,
   ) {}
 
   @Post('login')
@@ -24,7 +24,7 @@ export class AuthController {
   @ApiOkResponse({ type: TokenPairDto, description: 'Signed in', example: exampleTokenPair })
   @ErrorResponses(400, [401, 'Wrong e-mail address or password', 'The e-mail address or the password is wrong'], 429)
   public login(@Body() login: LoginDto, @Req() request: Request): Promise<TokenPairDto> {
-    return this.auth.login(login, this.clients.networkOf(request));
+    return this.auth.login(login, this.visits.of(request));
   }
 
   @Post('refresh')
@@ -37,7 +37,7 @@ export class AuthController {
   })
   @ErrorResponses(400, [401, 'The refresh token is unknown, spent, revoked or expired'], 429)
   public refresh(@Body() body: RefreshDto, @Req() request: Request): Promise<TokenPairDto> {
-    return this.auth.refresh(body.refresh_token, this.clients.networkOf(request));
+    return this.auth.refresh(body.refresh_token, this.visits.of(request));
   }
 
   @Post('logout')
@@ -45,14 +45,14 @@ export class AuthController {
   @RequireSignIn({ operationId: 'logout', summary: 'Sign out: revoke the refresh tokens of this sign-in' })
   @ApiNoContentResponse({ description: 'Signed out' })
   @ErrorResponses(400)
-  public logout(@CurrentIdentity() identity: Identity, @Body() request: RefreshDto): Promise<void> {
-    return this.auth.logout(identity, request.refresh_token);
+  public logout(@CurrentCaller() caller: Caller, @Body() request: RefreshDto): Promise<void> {
+    return this.auth.logout(caller, request.refresh_token);
   }
 
   @Get('me')
   @RequireSignIn({ operationId: 'getMe', summary: 'Who am I, and what may I do' })
   @ApiOkResponse({ type: MeDto, description: 'The signed-in user', example: exampleMe })
-  public me(@CurrentIdentity() identity: Identity): Promise<MeDto> {
-    return this.auth.me(identity);
+  public me(@CurrentCaller() caller: Caller): Promise<MeDto> {
+    return this.auth.me(caller);
   }
 }

@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import { permissionsOf } from '../access/permission';
 import { RequestLimits } from '../access/request-limits';
 import { unauthorized } from '../access/unauthorized';
 import { AuditLog, type Deed } from '../audit/audit-log';
+import type { Visit } from '../audit/visit';
 import { ENV, type Env } from '../config/env';
 import { transact } from '../database/transact';
 import { ApiError } from '../http/api-error';
@@ -34,14 +36,14 @@ export class AuthService {
   ) {}
 
   /**
-   * @param client the network that asks
    * @throws ApiError 401 with one text, after the same work, for an unknown address and for a wrong password; 429 after
    * too many attempts
    */
-  public async login({ email, password }: LoginDto, client: string): Promise<TokenPairDto> {
+  public async login({ email, password }: LoginDto, visit: Visit): Promise<TokenPairDto> {
+    const client = visit.origin.network ?? '';
     const attempt = { email, client };
     const user = await this.users.findByEmail(email);
-    if (user !== null) this.audit.tries(user);
+    if (user !== null) visit.tries(user);
     await this.limits.admit(attempt);
     const isRight = await verifyPassword(password, user?.passwordHash ?? null, client);
     if (user === null || !isRight || !(await this.isEnabled(user))) {
@@ -50,30 +52,30 @@ export class AuthService {
     await this.limits.succeeded(attempt, user.id);
     return transact(this.dataSource, async (manager) => {
       const token = await this.refreshTokens.issue(manager, user.id);
-      await this.audit.record(manager, { action: 'auth.login', ...doneBy(user) });
+      await this.audit.record(manager, visit, { action: 'auth.login', ...doneBy(user) });
       return this.tokens(user, token);
     });
   }
 
   /**
    * Trades a refresh token for a new pair. A token that comes a second time was stolen: its family is revoked.
-   * @param client the network that asks
    * @throws ApiError 401 for a token that is not good; 429 after too many bad credentials from there, or too many requests of
    * the user
    */
-  public async refresh(token: string, client: string): Promise<TokenPairDto> {
+  public async refresh(token: string, visit: Visit): Promise<TokenPairDto> {
     const userId = await this.refreshTokens.userOf(token);
     if (userId !== null) await this.requestLimits.countUse(userId);
-    const tokens = await transact(this.dataSource, (manager) => this.refreshIn(manager, token));
+    const tokens = await transact(this.dataSource, (manager) => this.refreshIn(manager, visit, token));
     if (tokens !== null) return tokens;
-    await this.requestLimits.countRefusal(client);
+    await this.requestLimits.countRefusal(visit.origin.network ?? '');
     throw new ApiError(401, 'The refresh token is not valid; sign in again');
   }
 
-  public logout({ userId }: Identity, token: string): Promise<void> {
+  public logout(caller: Caller, token: string): Promise<void> {
+    const { userId } = caller;
     return transact(this.dataSource, async (manager) => {
       if (!(await this.refreshTokens.revokeFamilyOf(manager, userId, token))) return;
-      await this.audit.record(manager, { action: 'auth.logout', resource: { type: 'user', id: userId } });
+      await this.audit.record(manager, caller, { action: 'auth.logout', resource: { type: 'user', id: userId } });
     });
   }
 
@@ -88,20 +90,20 @@ export class AuthService {
   }
 
   /** Null for a token that is not good; what that revokes must be kept. */
-  private async refreshIn(manager: EntityManager, token: string): Promise<TokenPairDto | null> {
+  private async refreshIn(manager: EntityManager, visit: Visit, token: string): Promise<TokenPairDto | null> {
     const rotation = await this.refreshTokens.rotate(manager, token);
     if (rotation.kind === 'unknown') return null;
     const user = await this.users.findById(manager, rotation.userId);
-    if (user !== null) this.audit.tries(user);
+    if (user !== null) visit.tries(user);
     if (rotation.kind === 'good' && user !== null && (await this.isEnabled(user, manager))) {
-      await this.audit.record(manager, { action: 'auth.refresh', ...doneBy(user) });
+      await this.audit.record(manager, visit, { action: 'auth.refresh', ...doneBy(user) });
       return this.tokens(user, rotation.next);
     }
     const isRevoked = await this.refreshTokens.revokeFamily(manager, rotation.familyId);
     // Told once: a token that nobody can use any more may come for ever.
     if (rotation.kind === 'reused' && isRevoked && user !== null) {
       const resource = { type: 'user', id: user.id } as const;
-      await this.audit.record(manager, { action: 'auth.refresh_reused', resource, status: 401 });
+      await this.audit.record(manager, visit, { action: 'auth.refresh_reused', resource, status: 401 });
     }
     return null;
   }

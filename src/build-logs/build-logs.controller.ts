@@ -1,7 +1,7 @@
 import { Controller, Get, Header, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ApiError } from '../http/api-error';
 import { ErrorResponses } from '../http/error-responses.decorator';
@@ -70,7 +70,7 @@ export class BuildLogsController {
   public page(
     @UuidParam('id') id: string,
     @Query() { offset, limit }: BuildLogsQuery,
-    @CurrentIdentity() { tenantId }: Identity,
+    @CurrentCaller() { tenantId }: Caller,
   ): Promise<string> {
     return this.logs.page(id, tenantId, offset, limit);
   }

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { UuidParam } from '../http/uuid-param';
@@ -32,7 +32,7 @@ export class BuildStatusController {
     },
   })
   @ErrorResponses(400, 404)
-  public get(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<BuildStatusDto> {
-    return this.statuses.get(identity, id);
+  public get(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<BuildStatusDto> {
+    return this.statuses.get(caller, id);
   }
 }

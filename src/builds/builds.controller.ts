@@ -8,8 +8,8 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { IdempotencyKey } from '../http/idempotency';
@@ -57,11 +57,11 @@ export class BuildsController {
   @ApiCreatedResponse({ type: BuildDto, description: 'Build created successfully', example: exampleBuild })
   @ErrorResponses(400, [409, 'The Idempotency-Key was used before with another request'])
   public create(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @IdempotencyKey() key: string | null,
     @Body() request: CreateBuildDto,
   ): Promise<BuildDto> {
-    return this.builds.create(identity, request, key);
+    return this.builds.create(caller, request, key);
   }
 
   @Get()
@@ -72,8 +72,8 @@ export class BuildsController {
   })
   @ApiOkResponse({ type: BuildListDto, description: 'List of builds', example: exampleBuildList })
   @ErrorResponses(400)
-  public list(@CurrentIdentity() identity: Identity, @Query() request: ListBuildsQuery): Promise<BuildListDto> {
-    return this.builds.list(identity, request);
+  public list(@CurrentCaller() caller: Caller, @Query() request: ListBuildsQuery): Promise<BuildListDto> {
+    return this.builds.list(caller, request);
   }
 
   @Get(':id')
@@ -85,8 +85,8 @@ export class BuildsController {
   @ApiParam(idParam())
   @ApiOkResponse({ type: BuildDto, description: 'Build details', example: exampleBuilds.successful })
   @ErrorResponses(400, 404)
-  public get(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<BuildDto> {
-    return this.builds.get(identity, id);
+  public get(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<BuildDto> {
+    return this.builds.get(caller, id);
   }
 
   @Delete(':id')
@@ -100,8 +100,8 @@ export class BuildsController {
   @ApiParam(idParam())
   @ApiNoContentResponse({ description: 'Build deleted successfully' })
   @ErrorResponses(400, 404, [501, 'Not implemented: documented by the contract, never answered by this service'])
-  public delete(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<void> {
-    return this.builds.delete(identity, id);
+  public delete(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<void> {
+    return this.builds.delete(caller, id);
   }
 
   @Post(':id/start')
@@ -114,8 +114,8 @@ export class BuildsController {
   @ApiParam(idParam())
   @ApiOkResponse({ type: BuildDto, description: 'Build started successfully', example: exampleBuilds.started })
   @ErrorResponses(400, 404, [409, 'Build cannot be started from current status'])
-  public start(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<BuildDto> {
-    return this.builds.start(identity, id);
+  public start(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<BuildDto> {
+    return this.builds.start(caller, id);
   }
 
   @Post(':id/cancel')
@@ -130,11 +130,11 @@ export class BuildsController {
   @ApiOkResponse({ type: BuildDto, description: 'Build cancelled successfully', example: exampleBuilds.cancelled })
   @ErrorResponses(400, 404, [409, 'Build cannot be cancelled from current status'])
   public cancel(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') id: string,
     @Body() request: CancelBuildDto,
   ): Promise<BuildDto> {
-    return this.builds.cancel(identity, id, request);
+    return this.builds.cancel(caller, id, request);
   }
 
   @Post(':id/retry')
@@ -149,10 +149,10 @@ export class BuildsController {
   @ApiOkResponse({ type: BuildDto, description: 'New build created for retry', example: exampleBuilds.retry })
   @ErrorResponses(400, 404, [409, 'Build cannot be retried from current status'])
   public retry(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') id: string,
     @IdempotencyKey() key: string | null,
   ): Promise<BuildDto> {
-    return this.builds.retry(identity, id, key);
+    return this.builds.retry(caller, id, key);
   }
 }

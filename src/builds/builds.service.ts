@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import { AuditLog, type Deed } from '../audit/audit-log';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
@@ -47,7 +48,7 @@ export class BuildsService {
     private readonly audit: AuditLog,
   ) {}
 
-  public async create(identity: Identity, request: CreateBuildDto, key: string | null): Promise<BuildDto> {
+  public async create(caller: Caller, request: CreateBuildDto, key: string | null): Promise<BuildDto> {
     const projectId = request.project_id.toLowerCase();
     const gitBranch = request.git_branch;
     const gitCommit = request.git_commit?.toLowerCase() ?? null;
@@ -55,20 +56,20 @@ export class BuildsService {
     // Sorted, as the order of members in a JSON object means nothing: some clients change it when they repeat a request.
     const sortedArgs = Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1));
     const asked = ['createBuild', projectId, gitBranch, gitCommit, sortedArgs];
-    const { tenantId, userId: createdBy } = identity;
+    const { tenantId, userId: createdBy } = caller;
     const deed = { action: 'build.create', details: { project_id: projectId } } as const;
-    const build = await this.makeOnce(identity, key, asked, deed, (manager, id) =>
+    const build = await this.makeOnce(caller, key, asked, deed, (manager, id) =>
       this.builds.insert(manager, { id, tenantId, projectId, gitBranch, gitCommit, buildArgs, createdBy }),
     );
     if (build === null) throw new ApiError(403, 'You do not have access to this project, or it does not exist');
     return build;
   }
 
-  public async retry(identity: Identity, id: string, key: string | null): Promise<BuildDto> {
-    const { tenantId, userId: createdBy } = identity;
+  public async retry(caller: Caller, id: string, key: string | null): Promise<BuildDto> {
+    const { tenantId, userId: createdBy } = caller;
     try {
       const deed = { action: 'build.retry', details: { retry_of: id } } as const;
-      const build = await this.makeOnce(identity, key, ['retryBuild', id], deed, (manager, newId) =>
+      const build = await this.makeOnce(caller, key, ['retryBuild', id], deed, (manager, newId) =>
         this.builds.insertRetry(manager, { id: newId, tenantId, createdBy }, id),
       );
       if (build !== null) return build;
@@ -79,7 +80,7 @@ export class BuildsService {
       }
       throw error;
     }
-    return this.refuse(identity, id, (status) => `Only a failed build can be retried; this one is ${status}`);
+    return this.refuse(caller, id, (status) => `Only a failed build can be retried; this one is ${status}`);
   }
 
   public async list({ tenantId }: Identity, request: ListBuildsQuery): Promise<BuildListDto> {
@@ -96,24 +97,25 @@ export class BuildsService {
     return toBuild(build);
   }
 
-  public async start(identity: Identity, id: string): Promise<BuildDto> {
+  public async start(caller: Caller, id: string): Promise<BuildDto> {
     const started = await transact(this.dataSource, async (manager) => {
-      const one = await this.startIn(manager, identity.tenantId, id);
-      if (one !== null) await this.audit.record(manager, { action: 'build.start', resource: { type: 'build', id } });
+      const one = await this.startIn(manager, caller.tenantId, id);
+      if (one !== null)
+        await this.audit.record(manager, caller, { action: 'build.start', resource: { type: 'build', id } });
       return one;
     });
     if (started === null) {
-      return this.refuse(identity, id, (status) => `Only a queued build can be started; this one is ${status}`);
+      return this.refuse(caller, id, (status) => `Only a queued build can be started; this one is ${status}`);
     }
     this.announceStart(started);
     return toBuild(started.build);
   }
 
   /** Once this returns, no later outcome can replace `cancelled`; the worker ends the process tree and the log. */
-  public async cancel(identity: Identity, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
+  public async cancel(caller: Caller, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
     const text = reason === undefined || reason === '' ? null : reason;
     const cancelled = await this.withdrawing(id, async (manager) => {
-      const build = await this.builds.cancel(manager, identity.tenantId, id, text);
+      const build = await this.builds.cancel(manager, caller.tenantId, id, text);
       if (build === null) return null;
       const asked = logEntry(
         'WARN',
@@ -126,22 +128,23 @@ export class BuildsService {
               logEntry('INFO', 'Stopped before a worker took it'),
             ])
           : await this.logs.append(manager, id, [asked]);
-      await this.audit.record(manager, { action: 'build.cancel', resource: { type: 'build', id } });
+      await this.audit.record(manager, caller, { action: 'build.cancel', resource: { type: 'build', id } });
       return { build, log };
     });
     if (cancelled === null) {
-      return this.refuse(identity, id, (status) => `Only a build in progress can be cancelled; this one is ${status}`);
+      return this.refuse(caller, id, (status) => `Only a build in progress can be cancelled; this one is ${status}`);
     }
     this.publisher.publish(cancelled.log);
     this.notifications.wake({ kind: 'control', buildId: id });
     return toBuild(cancelled.build);
   }
 
-  public async delete({ tenantId }: Identity, id: string): Promise<void> {
+  public async delete(caller: Caller, id: string): Promise<void> {
+    const { tenantId } = caller;
     const logs = await this.withdrawing(id, async (manager) => {
       const hidden = await this.builds.markDeleted(manager, tenantId, { id }, 1);
       if (hidden.length === 0) return null;
-      await this.audit.record(manager, { action: 'build.delete', resource: { type: 'build', id } });
+      await this.audit.record(manager, caller, { action: 'build.delete', resource: { type: 'build', id } });
       return this.logs.markDeleted(manager, hidden);
     });
     if (logs === null) throw buildNotFound();
@@ -150,7 +153,8 @@ export class BuildsService {
   }
 
   /** Deletes a project with all of its builds, however many they are. */
-  public async deleteProject({ tenantId }: Identity, projectId: string): Promise<void> {
+  public async deleteProject(caller: Caller, projectId: string): Promise<void> {
+    const { tenantId } = caller;
     await transact(this.dataSource, async (manager) => {
       await lockForDeletion(manager, projectId);
       // The builds first: everybody locks builds before their project.
@@ -161,7 +165,10 @@ export class BuildsService {
       }
       if (!(await this.projects.markDeleted(manager, tenantId, projectId)))
         throw new ApiError(404, 'Project not found');
-      await this.audit.record(manager, { action: 'project.delete', resource: { type: 'project', id: projectId } });
+      await this.audit.record(manager, caller, {
+        action: 'project.delete',
+        resource: { type: 'project', id: projectId },
+      });
     });
     // Everybody looks at what they have in hand, in place of being told of each build.
     this.notifications.wake({ kind: 'resync' });
@@ -182,18 +189,19 @@ export class BuildsService {
    * @returns null when there is nothing to make it of, and then nothing was made.
    */
   private async makeOnce(
-    { tenantId }: Identity,
+    caller: Caller,
     key: string | null,
     request: readonly unknown[],
     deed: Pick<Deed, 'action' | 'details'>,
     insert: (manager: EntityManager, id: string) => Promise<MadeBuild | null>,
   ): Promise<BuildDto | null> {
+    const { tenantId } = caller;
     const started: Started[] = [];
     const make = async (manager: EntityManager): Promise<BuildDto> => {
       // The log and the event first: a new build locks its project until the commit, and all other new ones of it wait.
       const id = randomUUID();
       await this.logs.create(manager, id, tenantId);
-      await this.audit.record(manager, { ...deed, resource: { type: 'build', id } });
+      await this.audit.record(manager, caller, { ...deed, resource: { type: 'build', id } });
       const made = await insert(manager, id);
       if (made === null) throw new NothingMade();
       const start = made.autoStart ? await this.startIn(manager, tenantId, id) : null;

@@ -1,7 +1,7 @@
 import { Controller, Delete, HttpCode } from '@nestjs/common';
 import { ApiNoContentResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { UuidParam } from '../http/uuid-param';
@@ -23,7 +23,7 @@ export class ProjectDeletionController {
   @ApiParam({ name: 'id', description: 'Project ID (UUID)', schema: { type: 'string', format: 'uuid' } })
   @ApiNoContentResponse({ description: 'Project deleted' })
   @ErrorResponses(400, [404, 'No such project in this tenant', 'Project not found'])
-  public delete(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<void> {
-    return this.builds.deleteProject(identity, id);
+  public delete(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<void> {
+    return this.builds.deleteProject(caller, id);
   }
 }

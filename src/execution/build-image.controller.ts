@@ -1,7 +1,7 @@
 import { Controller, Get, StreamableFile } from '@nestjs/common';
 import { ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { buildNotFound } from '../build-logs/build-not-found';
 import { BuildsRepository } from '../builds/builds.repository';
@@ -32,10 +32,7 @@ export class BuildImageController {
     content: { 'application/x-tar': { schema: { type: 'string', format: 'binary' } } },
   })
   @ErrorResponses(400, [404, 'No such build, or it has no archive, or none any more', 'Build not found'])
-  public async download(
-    @CurrentIdentity() { tenantId }: Identity,
-    @UuidParam('id') id: string,
-  ): Promise<StreamableFile> {
+  public async download(@CurrentCaller() { tenantId }: Caller, @UuidParam('id') id: string): Promise<StreamableFile> {
     const build = await this.builds.find(tenantId, id);
     if (build === null) throw buildNotFound();
     const { archiveKeptDays: days } = build;

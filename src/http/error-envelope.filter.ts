@@ -7,7 +7,7 @@ import { type ErrorBody, errorBody } from './error-body';
 declare module 'express-serve-static-core' {
   interface Request {
     /** Told of the status of an error before the request is answered with it. */
-    onRefusal?: (status: number) => void;
+    onRefusal?: (request: Request, status: number) => void;
   }
 }
 
@@ -85,7 +85,7 @@ export class ErrorEnvelopeFilter implements ExceptionFilter {
     if (status >= 500) {
       this.logger.error({ err: error, trace_id: request.traceId }, `${request.method} ${request.path}: ${status}`);
     }
-    request.onRefusal?.(status);
+    request.onRefusal?.(request, status);
     if (response.headersSent) {
       response.destroy();
       return;

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page';
@@ -29,16 +29,16 @@ export class ProjectsController {
   @RequirePermission('project:create', { operationId: 'createProject', summary: 'Create a project' })
   @ApiCreatedResponse({ type: ProjectDto, description: 'Project created', example: exampleProject })
   @ErrorResponses(400, nameTaken)
-  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateProjectDto): Promise<ProjectDto> {
-    return this.projects.create(identity, request);
+  public create(@CurrentCaller() caller: Caller, @Body() request: CreateProjectDto): Promise<ProjectDto> {
+    return this.projects.create(caller, request);
   }
 
   @Get()
   @RequirePermission('project:list', { operationId: 'listProjects', summary: 'List the projects of this tenant' })
   @ApiOkResponse({ type: ProjectListDto, description: 'Projects, newest first', example: exampleProjectList })
   @ErrorResponses(400)
-  public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<ProjectListDto> {
-    return this.projects.list(identity, page);
+  public list(@CurrentCaller() caller: Caller, @Query() page: PageQuery): Promise<ProjectListDto> {
+    return this.projects.list(caller, page);
   }
 
   @Get(':id')
@@ -46,8 +46,8 @@ export class ProjectsController {
   @ApiParam(idParam)
   @ApiOkResponse({ type: ProjectDto, description: 'Project', example: exampleProject })
   @ErrorResponses(400, absent)
-  public get(@CurrentIdentity() identity: Identity, @UuidParam('id') id: string): Promise<ProjectDto> {
-    return this.projects.get(identity, id);
+  public get(@CurrentCaller() caller: Caller, @UuidParam('id') id: string): Promise<ProjectDto> {
+    return this.projects.get(caller, id);
   }
 
   @Patch(':id')
@@ -60,10 +60,10 @@ export class ProjectsController {
   })
   @ErrorResponses(400, absent, nameTaken)
   public update(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') id: string,
     @Body() request: UpdateProjectDto,
   ): Promise<ProjectDto> {
-    return this.projects.update(identity, id, request);
+    return this.projects.update(caller, id, request);
   }
 }

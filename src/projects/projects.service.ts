@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import { AuditLog } from '../audit/audit-log';
 import { ENV, type Env } from '../config/env';
@@ -31,7 +32,8 @@ export class ProjectsService {
     private readonly audit: AuditLog,
   ) {}
 
-  public async create({ tenantId }: Identity, request: CreateProjectDto): Promise<ProjectDto> {
+  public async create(caller: Caller, request: CreateProjectDto): Promise<ProjectDto> {
+    const { tenantId } = caller;
     this.checkUrl(request.repository_url);
     return this.named(async (manager) => {
       const project = await this.projects.insert(manager, {
@@ -46,7 +48,10 @@ export class ProjectsService {
         autoStart: request.auto_start ?? false,
         buildArgs: request.build_args ?? {},
       });
-      await this.audit.record(manager, { action: 'project.create', resource: { type: 'project', id: project.id } });
+      await this.audit.record(manager, caller, {
+        action: 'project.create',
+        resource: { type: 'project', id: project.id },
+      });
       return toProject(project);
     });
   }
@@ -63,7 +68,8 @@ export class ProjectsService {
     return toProject(this.found(await this.projects.find(tenantId, id)));
   }
 
-  public async update({ tenantId }: Identity, id: string, request: UpdateProjectDto): Promise<ProjectDto> {
+  public async update(caller: Caller, id: string, request: UpdateProjectDto): Promise<ProjectDto> {
+    const { tenantId } = caller;
     if (request.repository_url !== undefined) this.checkUrl(request.repository_url);
     const change: ProjectChange = withoutUndefined({
       name: request.name,
@@ -80,7 +86,7 @@ export class ProjectsService {
     const fields = Object.keys(withoutUndefined(request)).sort();
     return this.named(async (manager) => {
       const project = this.found(await this.projects.update(manager, tenantId, id, change));
-      await this.audit.record(manager, {
+      await this.audit.record(manager, caller, {
         action: 'project.update',
         resource: { type: 'project', id },
         details: { fields },

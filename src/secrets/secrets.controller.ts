@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Put } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { UuidParam } from '../http/uuid-param';
@@ -25,8 +25,8 @@ export class SecretsController {
   @ApiParam(idParam)
   @ApiOkResponse({ type: SecretListDto, description: 'Secrets', example: exampleSecretList })
   @ErrorResponses(400, absent)
-  public list(@CurrentIdentity() identity: Identity, @UuidParam('id') projectId: string): Promise<SecretListDto> {
-    return this.secrets.list(identity, projectId);
+  public list(@CurrentCaller() caller: Caller, @UuidParam('id') projectId: string): Promise<SecretListDto> {
+    return this.secrets.list(caller, projectId);
   }
 
   @Put(':name')
@@ -48,12 +48,12 @@ export class SecretsController {
     [501, 'No key for secrets', 'This service keeps no secrets: its operator has not set SECRETS_KEY'],
   )
   public put(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') projectId: string,
     @SecretNameParam() name: string,
     @Body() request: PutSecretDto,
   ): Promise<void> {
-    return this.secrets.put(identity, projectId, name, request);
+    return this.secrets.put(caller, projectId, name, request);
   }
 
   @Delete(':name')
@@ -64,10 +64,10 @@ export class SecretsController {
   @ApiNoContentResponse({ description: 'Deleted' })
   @ErrorResponses(400, [404, 'No such project in this tenant, or no such secret of it', 'Secret not found'])
   public delete(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') projectId: string,
     @SecretNameParam() name: string,
   ): Promise<void> {
-    return this.secrets.delete(identity, projectId, name);
+    return this.secrets.delete(caller, projectId, name);
   }
 }

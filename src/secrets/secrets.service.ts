@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import type { Resource } from '../audit/audit-event';
 import { AuditLog } from '../audit/audit-log';
@@ -24,7 +25,8 @@ export class SecretsService {
     private readonly audit: AuditLog,
   ) {}
 
-  public async put({ tenantId }: Identity, projectId: string, name: string, request: PutSecretDto): Promise<void> {
+  public async put(caller: Caller, projectId: string, name: string, request: PutSecretDto): Promise<void> {
+    const { tenantId } = caller;
     checkFields(request);
     const project = await this.found(tenantId, projectId);
     if (!this.vault.isOpen) {
@@ -43,7 +45,7 @@ export class SecretsService {
     const outcome = await this.unique(async (manager) => {
       const stored = await this.secrets.put(manager, { ...place, bytes: Buffer.byteLength(value), sealed });
       if (stored === 'stored') {
-        await this.audit.record(manager, {
+        await this.audit.record(manager, caller, {
           action: 'secret.put',
           resource: resourceOf(projectId, name),
           details: { kind },
@@ -63,12 +65,13 @@ export class SecretsService {
     return { secrets: (await this.secrets.list({ tenantId, projectId })).map(toSecret) };
   }
 
-  public async delete({ tenantId }: Identity, projectId: string, name: string): Promise<void> {
+  public async delete(caller: Caller, projectId: string, name: string): Promise<void> {
+    const { tenantId } = caller;
     await this.found(tenantId, projectId);
     await transact(this.dataSource, async (manager) => {
       const isGone = await this.secrets.delete(manager, { tenantId, projectId }, name);
       if (!isGone) throw new ApiError(404, 'Secret not found');
-      await this.audit.record(manager, { action: 'secret.delete', resource: resourceOf(projectId, name) });
+      await this.audit.record(manager, caller, { action: 'secret.delete', resource: resourceOf(projectId, name) });
     });
   }
 

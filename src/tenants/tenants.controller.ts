@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page';
@@ -30,8 +30,8 @@ export class TenantsController {
   })
   @ApiCreatedResponse({ type: CreatedTenantDto, description: 'Tenant created', example: exampleCreatedTenant })
   @ErrorResponses(400, [409, 'The name or the e-mail address is taken', 'A tenant of this name exists already'])
-  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
-    return this.tenants.create(identity, request);
+  public create(@CurrentCaller() caller: Caller, @Body() request: CreateTenantDto): Promise<CreatedTenantDto> {
+    return this.tenants.create(caller, request);
   }
 
   @Get()
@@ -51,10 +51,10 @@ export class TenantsController {
   @ApiOkResponse({ type: TenantDto, description: 'Tenant as it is now', example: exampleTenant })
   @ErrorResponses(400, [404, 'No such tenant', 'Tenant not found'], [409, 'One cannot disable one’s own tenant'])
   public update(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') id: string,
     @Body() request: UpdateTenantDto,
   ): Promise<TenantDto> {
-    return this.tenants.update(identity, id, request);
+    return this.tenants.update(caller, id, request);
   }
 }

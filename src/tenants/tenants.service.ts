@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
 import { AuditLog } from '../audit/audit-log';
 import { isUniqueViolation } from '../database/database-errors';
 import { transact } from '../database/transact';
@@ -29,11 +29,11 @@ export class TenantsService {
   ) {}
 
   /** Makes a tenant together with its first admin: both or neither. */
-  public async create(identity: Identity, request: CreateTenantDto): Promise<CreatedTenantDto> {
+  public async create(caller: Caller, request: CreateTenantDto): Promise<CreatedTenantDto> {
     const { name, admin, registry_prefixes: prefixes = [] } = request;
     const { email, password, name: adminName } = admin;
     // Before the transaction: it takes so long that many at once would keep the connections from everybody else.
-    const passwordHash = await hashPassword(password, identity.tenantId);
+    const passwordHash = await hashPassword(password, caller.tenantId);
     try {
       return await this.dataSource.transaction(async (manager) => {
         const tenant = await this.tenants.insert(manager, name, prefixes);
@@ -45,7 +45,7 @@ export class TenantsService {
           role: 'admin',
           platformAdmin: false,
         });
-        await this.audit.record(manager, {
+        await this.audit.record(manager, caller, {
           action: 'tenant.create',
           resource: { type: 'tenant', id: tenant.id },
           details: { admin: user.id, registry_prefixes: prefixes },
@@ -68,12 +68,12 @@ export class TenantsService {
     };
   }
 
-  public async update(identity: Identity, id: string, request: UpdateTenantDto): Promise<TenantDto> {
+  public async update(caller: Caller, id: string, request: UpdateTenantDto): Promise<TenantDto> {
     const change: TenantChange = {
       ...(request.disabled === undefined ? {} : { disabledAt: request.disabled ? new Date() : null }),
       ...(request.registry_prefixes === undefined ? {} : { registryPrefixes: request.registry_prefixes }),
     };
-    if (request.disabled === true && id === identity.tenantId) {
+    if (request.disabled === true && id === caller.tenantId) {
       throw new ApiError(409, 'You cannot disable your own tenant');
     }
     const { disabled, registry_prefixes: prefixes } = request;
@@ -86,7 +86,11 @@ export class TenantsService {
           ...(disabled === undefined ? {} : { disabled }),
           ...(prefixes === undefined ? {} : { registry_prefixes: prefixes }),
         };
-        await this.audit.record(manager, { action: 'tenant.update', resource: { type: 'tenant', id }, details });
+        await this.audit.record(manager, caller, {
+          action: 'tenant.update',
+          resource: { type: 'tenant', id },
+          details,
+        });
       }
       return toTenant(tenant);
     });

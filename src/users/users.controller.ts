@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
-import { CurrentIdentity } from '../access/current-identity.decorator';
-import type { Identity } from '../access/identity';
+import type { Caller } from '../access/caller';
+import { CurrentCaller } from '../access/current-caller.decorator';
 import { RequirePermission } from '../access/require-permission.decorator';
 import { ErrorResponses } from '../http/error-responses.decorator';
 import { PageQuery } from '../http/page';
@@ -18,16 +18,16 @@ export class UsersController {
   @RequirePermission('user:create', { operationId: 'createUser', summary: 'Create a user of this tenant' })
   @ApiCreatedResponse({ type: UserDto, description: 'User created', example: exampleUser })
   @ErrorResponses(400, [409, 'The e-mail address is taken', 'This e-mail address has an account already'])
-  public create(@CurrentIdentity() identity: Identity, @Body() request: CreateUserDto): Promise<UserDto> {
-    return this.users.create(identity, request);
+  public create(@CurrentCaller() caller: Caller, @Body() request: CreateUserDto): Promise<UserDto> {
+    return this.users.create(caller, request);
   }
 
   @Get()
   @RequirePermission('user:list', { operationId: 'listUsers', summary: 'List the users of this tenant' })
   @ApiOkResponse({ type: UserListDto, description: 'Users, oldest first', example: exampleUserList })
   @ErrorResponses(400)
-  public list(@CurrentIdentity() identity: Identity, @Query() page: PageQuery): Promise<UserListDto> {
-    return this.users.list(identity, page);
+  public list(@CurrentCaller() caller: Caller, @Query() page: PageQuery): Promise<UserListDto> {
+    return this.users.list(caller, page);
   }
 
   @Patch(':id')
@@ -36,10 +36,10 @@ export class UsersController {
   @ApiOkResponse({ type: UserDto, description: 'User as it is now', example: exampleUser })
   @ErrorResponses(400, [404, 'No such user in this tenant', 'User not found'], [409, 'One cannot change oneself'])
   public update(
-    @CurrentIdentity() identity: Identity,
+    @CurrentCaller() caller: Caller,
     @UuidParam('id') id: string,
     @Body() request: UpdateUserDto,
   ): Promise<UserDto> {
-    return this.users.update(identity, id, request);
+    return this.users.update(caller, id, request);
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Caller } from '../access/caller';
 import type { Identity } from '../access/identity';
 import { permissionsOf, type Role } from '../access/permission';
 import { AuditLog } from '../audit/audit-log';
@@ -28,15 +29,15 @@ export class UsersService {
     private readonly audit: AuditLog,
   ) {}
 
-  public async create(identity: Identity, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
-    const { tenantId } = identity;
-    await this.requirePermissionsOf(identity, role);
+  public async create(caller: Caller, { email, password, name, role }: CreateUserDto): Promise<UserDto> {
+    const { tenantId } = caller;
+    await this.requirePermissionsOf(caller, role);
     // To hash a password takes long; not for what cannot be stored.
     if ((await this.users.findByEmail(email)) !== null) throw taken();
     const passwordHash = await hashPassword(password, tenantId);
     return transact(this.dataSource, async (manager) => {
       const user = await this.open(manager, { tenantId, email, passwordHash, name, role, platformAdmin: false });
-      await this.audit.record(manager, {
+      await this.audit.record(manager, caller, {
         action: 'user.create',
         resource: { type: 'user', id: user.id },
         details: { role },
@@ -65,25 +66,25 @@ export class UsersService {
     };
   }
 
-  public async update(identity: Identity, id: string, { role, disabled }: UpdateUserDto): Promise<UserDto> {
+  public async update(caller: Caller, id: string, { role, disabled }: UpdateUserDto): Promise<UserDto> {
     const change: UserChange = {
       ...(role === undefined ? {} : { role }),
       ...(disabled === undefined ? {} : { disabledAt: disabled ? new Date() : null }),
     };
-    if (id === identity.userId && Object.keys(change).length > 0) {
+    if (id === caller.userId && Object.keys(change).length > 0) {
       throw new ApiError(409, 'You cannot change your own role or disable yourself; ask another admin');
     }
-    const user = await this.users.find(identity.tenantId, id);
+    const user = await this.users.find(caller.tenantId, id);
     if (user === null) throw notFound();
     if (Object.keys(change).length === 0) return toUser(user);
-    if (user.platformAdmin && !identity.permissions.has('tenant:update')) {
+    if (user.platformAdmin && !caller.permissions.has('tenant:update')) {
       throw new ApiError(403, 'Only a platform admin may change a platform admin');
     }
-    await this.requirePermissionsOf(identity, user.role, role ?? user.role);
+    await this.requirePermissionsOf(caller, user.role, role ?? user.role);
     return transact(this.dataSource, async (manager) => {
-      const changed = await this.users.update(manager, identity.tenantId, id, change);
+      const changed = await this.users.update(manager, caller.tenantId, id, change);
       if (changed === null) throw notFound();
-      await this.audit.record(manager, {
+      await this.audit.record(manager, caller, {
         action: 'user.update',
         resource: { type: 'user', id },
         details: { ...(role === undefined ? {} : { role }), ...(disabled === undefined ? {} : { disabled }) },
