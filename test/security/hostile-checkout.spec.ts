@@ -142,3 +142,29 @@ it('the canary was there all the time', async () => {
   expect(await readFile(path.join(directory, 'link'), 'utf8')).toBe(`${canary}\n`);
   expect((await stat(secret)).mode & 0o777).toBe(0o600);
 });
+
+describe('the name of a Dockerfile', () => {
+  it('makes the engine run no preprocessor over it, which would take in files of the host', async () => {
+    const include = `#include "/etc/hostname"\n`;
+    const text = `${shell}${include}RUN echo line __LINE__\n`;
+    const { output } = await room.build(
+      { 'Dockerfile.in': text },
+      { projectId: 'own', dockerfilePath: 'Dockerfile.in' },
+    );
+    expect(output.messages()).toContain('line __LINE__');
+  });
+
+  it.each(['a,b/Dockerfile', 'a b', '"a"', "it's", '-f', 'a\\b'])(
+    'is no more than a name: %j',
+    async (dockerfilePath) => {
+      const files = {
+        [dockerfilePath]: `${shell}RUN echo looked at\n`,
+        a: `${shell}RUN echo another\n`,
+        'b/Dockerfile': `${shell}RUN echo another\n`,
+      };
+      const { output } = await room.build(files, { projectId: 'own', dockerfilePath });
+      expect(output.messages()).toContain('STEP 4/4: RUN echo looked at');
+      expect(output.messages()).not.toContain('STEP 4/4: RUN echo another');
+    },
+  );
+});

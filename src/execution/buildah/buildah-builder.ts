@@ -47,7 +47,9 @@ interface Job {
   readonly place: BuildahPlace;
   readonly plan: DockerfilePlan;
   readonly mounted: MountedSecrets;
-  readonly dockerfile: string;
+  /** What was checked, word for word. */
+  readonly text: string;
+  readonly ignoreFile: string | null;
   readonly context: string;
   readonly traits: BuildahTraits;
   readonly output: BuildOutput;
@@ -96,9 +98,7 @@ export class BuildahBuilder implements ImageBuilder {
     const { checkoutDir } = build;
     const context = await findInCheckout(checkoutDir, build.contextPath, 'Context', 'directory');
     const dockerfile = await findInCheckout(checkoutDir, build.dockerfilePath, 'Dockerfile', 'file');
-    for (const ignored of ignoreFiles(build)) {
-      await checkOptionalFile(checkoutDir, ignored, 'Ignore file', largestDockerfile);
-    }
+    const ignoreFile = await findIgnoreFile(build);
     const text = await readDockerfile(dockerfile, build.dockerfilePath);
     const name = `Dockerfile "${build.dockerfilePath}"`;
     const mounts = checkPolicy({ name, text, version: traits.version });
@@ -125,7 +125,7 @@ export class BuildahBuilder implements ImageBuilder {
     try {
       await this.storages.touch(build.projectId);
       const mounted = mountedSecrets(text, build.secrets.build);
-      const job: Job = { build, place, plan, mounted, dockerfile, context, traits, output, signal };
+      const job: Job = { build, place, plan, mounted, text, ignoreFile, context, traits, output, signal };
       const caches = [...mounts.caches];
       for (const base of plan.baseImages) {
         await this.pull(job, base);
@@ -271,18 +271,23 @@ export class BuildahBuilder implements ImageBuilder {
 
   /** Runs the Dockerfile. @returns the id of the image in the project's storage. */
   private async run(
-    { build, place, plan, mounted, dockerfile, context, traits, output, signal }: Job,
+    { build, place, plan, mounted, text, ignoreFile, context, traits, output, signal }: Job,
     caches: string,
   ): Promise<string> {
     const engineOutput = new EngineOutput(plan, output);
     const idFile = place.outFile('image-id');
     const buildArgs = Object.entries(build.buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
+    // Not the file of the checkout: by its name the engine would take it for several, or run it through cpp (`.in`).
+    const dockerfile = await place.putFile('Dockerfile', text);
+    const ignored = ignoreFile === null ? [] : ['--ignorefile', place.inside(ignoreFile)];
     const { exitCode } = await place.build(
       caches,
       [
         ...['--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
+        // Raw packets could bear the address of another build.
+        ...['--cap-drop', 'CAP_NET_RAW'],
         ...[...traits.isolation, ...buildArgs, ...mounted.args, '--iidfile', place.inside(idFile)],
-        ...['--file', place.inside(dockerfile), place.inside(context)],
+        ...[...ignored, '--file', dockerfile, place.inside(context)],
       ],
       { onLine: engineOutput.onLine, signal, env: mounted.env },
     );
@@ -339,12 +344,22 @@ async function readDockerfile(file: string, name: string): Promise<string> {
   return text;
 }
 
-/** Where engines look for what a context leaves out; they would follow a link. */
-function ignoreFiles({ contextPath, dockerfilePath }: ImageBuild): string[] {
-  return ['.dockerignore', '.containerignore'].flatMap((name) => [
-    path.join(contextPath, name),
-    `${dockerfilePath}${name}`,
-  ]);
+/**
+ * The list of what the context leaves out: the Dockerfile's own, else that of the context. All are looked at, as the engine
+ * would follow a link; null when there is none.
+ */
+async function findIgnoreFile({ checkoutDir, contextPath, dockerfilePath }: ImageBuild): Promise<string | null> {
+  const names = ['.containerignore', '.dockerignore'];
+  const possible = [
+    ...names.map((name) => dockerfilePath + name),
+    ...names.map((name) => path.join(contextPath, name)),
+  ];
+  const found: string[] = [];
+  for (const file of possible) {
+    const there = await checkOptionalFile(checkoutDir, file, 'Ignore file', largestDockerfile);
+    if (there !== null) found.push(there);
+  }
+  return found[0] ?? null;
 }
 
 function planFor({ dockerfilePath: name, buildArgs }: ImageBuild, text: string, traits: BuildahTraits): DockerfilePlan {

@@ -56,6 +56,15 @@ const linkCaches = `
   for name in buildah-cache "buildah-cache-$(id -u)"; do ln -sfn "$CACHES" "$TMPDIR/$name"; done
 `;
 
+/**
+ * No step makes a user namespace: within one it would have every capability, and so reach far more of the kernel, and with
+ * many it would leave none to other builds. The engine makes its own first, and sets the limit inside.
+ */
+const limitNamespaces = `
+  set -- sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"' sh "$@"
+  [ "$(id -u)" = 0 ] || set -- buildah unshare "$@"
+`;
+
 /** In the cage's own memory. */
 const authFile = '/dev/shm/auth.json';
 const takeAuth = `(umask 077 && cat > ${authFile}) || exit
@@ -119,6 +128,14 @@ export class BuildahPlace {
     return path.join(this.dirs.scratchDir, 'out', name);
   }
 
+  /** Puts a file where no build can put another in its place. @returns the path by which buildah reaches it */
+  public async putFile(name: string, text: string): Promise<string> {
+    const file = path.join(this.dirs.scratchDir, name);
+    await writeFile(file, text, { flag: 'wx' });
+    await chmod(file, 0o644);
+    return this.inside(file);
+  }
+
   /** Builds with the caches in this directory of the storage, which the next build with it finds again. */
   public async build(
     caches: string,
@@ -129,7 +146,13 @@ export class BuildahPlace {
     await this.cage.makeDir(path.dirname(directory));
     await this.cage.makeDir(directory);
     const env = { ...more, CACHES: this.inside(directory) };
-    return this.locked(['-s'], 'own', ['build', ...args], { onLine, signal }, { before: linkCaches, env });
+    return this.locked(
+      ['-s'],
+      'own',
+      ['build', ...args],
+      { onLine, signal },
+      { before: linkCaches + limitNamespaces, env },
+    );
   }
 
   /** Why commands with a network cannot reach a registry; null when no rule is in their way. */
@@ -165,10 +188,7 @@ export class BuildahPlace {
     await chmod(scratchDir, 0o755);
     for (const name of ['home', 'tmp', 'run', 'out']) await this.cage.makeDir(path.join(scratchDir, name));
     const files = { 'registries.conf': this.registries(), 'storage.conf': this.storage(), 'containers.conf': '' };
-    for (const [name, text] of Object.entries(files)) {
-      await writeFile(path.join(scratchDir, name), text, { flag: 'wx' });
-      await chmod(path.join(scratchDir, name), 0o644);
-    }
+    for (const [name, text] of Object.entries(files)) await this.putFile(name, text);
   }
 
   /** Removes the working containers of builds that died; while another build uses the storage, they stay until later. */

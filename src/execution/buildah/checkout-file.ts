@@ -31,7 +31,7 @@ export async function findInCheckout(
 }
 
 /**
- * Looks at a file of a checkout that the engine would read if it is there, whatever it is.
+ * Looks at a file of a checkout that the engine would read if it is there, whatever it is. Null when it is not.
  * @throws BuildFailure when it is no file of the checkout, or larger than `mostBytes`.
  */
 export async function checkOptionalFile(
@@ -39,9 +39,11 @@ export async function checkOptionalFile(
   relative: string,
   what: string,
   mostBytes: number,
-): Promise<void> {
+): Promise<string | null> {
   const entry = await lstat(path.join(checkoutDir, relative)).catch(() => null);
-  if (entry === null) return;
-  const { size } = await stat(await findInCheckout(checkoutDir, relative, what, 'file'));
+  if (entry === null) return null;
+  const found = await findInCheckout(checkoutDir, relative, what, 'file');
+  const { size } = await stat(found);
   if (size > mostBytes) throw new BuildFailure(`${what} "${relative}" exceeds ${mostBytes / 1_024} KiB`);
+  return found;
 }

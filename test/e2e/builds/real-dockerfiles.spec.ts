@@ -98,6 +98,18 @@ RUN --mount=type=cache,target=/cache echo "second: $(ls /cache)"
   expect(elsewhere.output.messages().filter((line) => line.startsWith('--> Using cache'))).toEqual([]);
 });
 
+it('a Dockerfile has a list of its own of what the context leaves out, which comes before that of the context', async () => {
+  const files = {
+    'docker/Dockerfile': `${shell}COPY . /context\nRUN cd /context; echo "context: $(find . -type f | sort | tr '\\n' ' ')"\n`,
+    'docker/Dockerfile.dockerignore': '*\n!busybox\n!own\n',
+    '.dockerignore': '*\n!busybox\n!common\n',
+    own: 'a',
+    common: 'b',
+  };
+  const { output } = await room.build(files, { projectId: randomUUID(), dockerfilePath: 'docker/Dockerfile' });
+  expect(output.messages()).toContain('context: ./busybox ./own ');
+});
+
 it('every instruction has its effect, in the odd ways that it may be written in as well', async () => {
   const Dockerfile = `${shell}MAINTAINER Somebody <somebody@example.com>
 LABEL one=1 two="2 3" \\
