@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
@@ -9,6 +9,7 @@ import { BuildFailure } from '../../src/execution/image-builder';
 import { ownAddresses } from '../../src/execution/git/public-address';
 import { EngineRoom, shell, type BuildWishes, type Files } from '../support/engine/engine-room';
 import { Neighbour, openPort, otherPort } from '../support/engine/neighbour';
+import { processesWith } from '../support/engine/processes';
 import { WorkerProcess } from '../support/engine/worker-process';
 import { waitUntil } from '../support/wait-until';
 
@@ -149,6 +150,34 @@ asRoot('a build', () => {
     const other = await room.build({ Dockerfile: `${shell}${knock}` }, { projectId: randomUUID() });
     expect(other.output.messages()).toContain('kept out');
     expect(output.messages()).not.toContain('secret');
+    stop.abort(new Error('seen'));
+    await expect(built).rejects.toThrow('seen');
+  });
+
+  it('sends under no address but its own, even if it gets hold of its network', async () => {
+    const stop = new AbortController();
+    const seconds = randomInt(100_000, 999_999);
+    const { built } = await room.begin(
+      { Dockerfile: `${shell}RUN sleep ${seconds}\n` },
+      { projectId: randomUUID(), signal: stop.signal },
+    );
+    const steps = (): number[] => processesWith(`sleep\0${seconds}`);
+    await waitUntil(() => steps().length > 0);
+    const [step] = steps();
+    const inside = (...command: string[]): void =>
+      void execFileSync('nsenter', ['--net', '--target', String(step), ...command]);
+    const borrowed = '192.0.2.77';
+    inside('ip', 'address', 'add', `${borrowed}/32`, 'dev', 'lo');
+    const send = (from: string): void => {
+      const then = `() => socket.send(Buffer.alloc(17), 53, '${neighbour.nameServer}', () => socket.close())`;
+      inside(process.execPath, '-e', `const socket = dgram.createSocket('udp4'); socket.bind(0, '${from}', ${then})`);
+    };
+    const senders = (): string[] => neighbour.requests.filter((line) => line.startsWith('datagram from '));
+    const before = senders().length;
+    send(borrowed);
+    send('0.0.0.0');
+    await waitUntil(() => senders().length > before);
+    expect(senders()).not.toContain(`datagram from ${borrowed}`);
     stop.abort(new Error('seen'));
     await expect(built).rejects.toThrow('seen');
   });

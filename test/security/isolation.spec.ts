@@ -27,6 +27,8 @@ const look = [
   `RUN for f in ${secret} /proc/1/root${secret} /proc/self/cwd/../../../..${secret}; do cat $f || echo refused; done`,
   `RUN find / -name "*${mark}*" 2>/dev/null | sed "s/^/found /"`,
   'RUN for d in "b 8 0" "b 253 0" "b 254 0" "c 1 1"; do mknod /dev/any $d && cat /dev/any || echo no device; done',
+  'RUN unshare -Ur id && echo namespace made || echo no namespace',
+  'RUN ls /sys/class/net | sed "s/^/interface /"; grep CapBnd /proc/self/status',
   'RUN kill -9 -1 2>/dev/null; hostname changed 2>/dev/null; echo alive',
 ];
 
@@ -108,4 +110,16 @@ it('runs a step as nobody of the host, in namespaces of its own', () => {
   const ours = namespaces.map((name) => readlinkSync(`/proc/${service.pid}/ns/${name}`));
   expect(spaces.filter((each) => ours.includes(each))).toEqual([]);
   expect(hostname()).not.toBe('changed');
+});
+
+it('lets a step make no namespace in which it would have every capability', () => {
+  expect(printed).toContain('no namespace');
+  expect(printed).not.toContain('namespace made');
+});
+
+it('tells a step nothing of the interfaces of the host, and lets it send no raw packets', () => {
+  expect(said('interface').filter((name) => !['lo', 'eth0', 'tap0'].includes(name))).toEqual([]);
+  const bounds = BigInt(`0x${/CapBnd:\s*([0-9a-f]+)/.exec(printed.join('\n'))?.[1] ?? 'f'.repeat(16)}`);
+  const [netAdmin, netRaw, systemAdmin] = [1n << 12n, 1n << 13n, 1n << 21n];
+  expect(bounds & (netAdmin | netRaw | systemAdmin)).toBe(0n);
 });

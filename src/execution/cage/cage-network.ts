@@ -15,7 +15,7 @@ export const networkSlots = 16_384;
 /**
  * The host's rules for all cages, loaded in one transaction before each cage; nothing in them belongs to one build, and
  * the interface vanishes with its cage, so a crash leaves nothing to sweep. Cages reach no service of the host but name
- * servers, and not one another. TCP segments are clamped to the way out, whose MTU may be less than the cage's.
+ * servers, and not one another, and send under no address but a cage's. TCP segments are clamped to the way out, whose MTU may be less than the cage's.
  */
 const hostRules = `
 table inet image_factory
@@ -30,6 +30,7 @@ table inet image_factory {
   chain forward {
     type filter hook forward priority filter; policy accept;
     iifname "ifcage*" oifname "ifcage*" drop
+    iifname "ifcage*" ip saddr != 198.19.0.0/16 drop
     iifname "ifcage*" tcp flags syn tcp option maxseg size set rt mtu
   }
   chain postrouting {
@@ -44,6 +45,9 @@ table inet image_factory {
  * namespace "$root/net", gives it its way out and filters it, inside by the rules INNER and on the host by OUTER. They run
  * in the host's network namespace, as root or as root of the cage's user namespace.
  *
+ * The sysfs of the host would tell its interfaces, with their addresses and counters: the cage has one of its own network,
+ * where the kernel lets it.
+ *
  * A process holds the rules of OUTER: the kernel drops a table with the flag \`owner\` when its owner ends, however that
  * happens. Where a filter cannot be had there is no network.
  */
@@ -51,6 +55,7 @@ export const networkScript = `
 own_network() {
   : > "$root/net"
   unshare --net="$root/net" true || fail "no network namespace can be made"
+  own_sysfs
   error=$(nsenter --net="$root/net" ip link set lo up 2>&1) || [ "$1" = none ] || fail "ip: $error"
   case $1 in
     none) ;;
@@ -64,6 +69,14 @@ own_network() {
     slirp4netns-without-dns) slirp --disable-dns ;;
   esac
   [ "$6" = '[]' ] || relay "$5" "$6"
+}
+
+own_sysfs() {
+  mkdir "$root/cgroup"
+  mount --rbind /sys/fs/cgroup "$root/cgroup" 2>/dev/null || return 0
+  nsenter --net="$root/net" mount -t sysfs -o ro,nosuid,nodev,noexec image-factory /sys 2>/dev/null || return 0
+  mount --rbind "$root/cgroup" /sys/fs/cgroup
+  umount -R "$root/cgroup"
 }
 
 veth() {

@@ -18,6 +18,7 @@ for (const port of ports) {
 }
 const dns = require('node:dgram').createSocket('udp4');
 dns.on('message', (query, from) => {
+  console.log('datagram from ' + from.address);
   const labels = [];
   let at = 12;
   while (query[at] > 0) {
@@ -42,7 +43,7 @@ export const [openPort, otherPort] = [8080, 8081];
  * as anybody can tell (TEST-NET-3).
  */
 export class Neighbour {
-  /** What it was asked, a line each: `http ADDRESS:PORT PATH`. */
+  /** What it was asked, a line each: `http ADDRESS:PORT PATH`, and `datagram from ADDRESS` for its name server. */
   public readonly requests: string[] = [];
 
   private constructor(
