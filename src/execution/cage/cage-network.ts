@@ -75,8 +75,8 @@ own_sysfs() {
   mkdir "$root/cgroup"
   mount --rbind /sys/fs/cgroup "$root/cgroup" 2>/dev/null || return 0
   nsenter --net="$root/net" mount -t sysfs -o ro,nosuid,nodev,noexec image-factory /sys 2>/dev/null || return 0
-  mount --rbind "$root/cgroup" /sys/fs/cgroup
-  umount -R "$root/cgroup"
+  mount --rbind "$root/cgroup" /sys/fs/cgroup || fail "the control groups cannot be shown"
+  umount -l "$root/cgroup" || fail "the control groups cannot be unmounted"
 }
 
 veth() {
