@@ -9,6 +9,7 @@ import { ApiKeys1795490000000 } from '../../migrations/1795490000000-api-keys';
 import { CountByStatement1795492000000 } from '../../migrations/1795492000000-count-by-statement';
 import { ProjectSecrets1795495000000 } from '../../migrations/1795495000000-project-secrets';
 import { AuditEvents1795498000000 } from '../../migrations/1795498000000-audit-events';
+import { LastClaim1795501000000 } from '../../migrations/1795501000000-last-claim';
 
 /** Every migration, the oldest first. Listed, not searched for: a file that is not here does not exist. */
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   CountByStatement1795492000000,
   ProjectSecrets1795495000000,
   AuditEvents1795498000000,
+  LastClaim1795501000000,
 ];

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { BuildLogsRepository } from '../build-logs/build-logs.repository';
 import { type BuildStatus, transitions } from '../builds/build-state';
-import { isWaiting, queuesSql } from '../builds/queue-order';
+import { isWaiting, longestWaitingOf, queuesSql } from '../builds/queue-order';
 import { ENV, type Env } from '../config/env';
 import { query } from '../database/query';
 import { takeClaimLock } from './claim-lock';
@@ -84,7 +84,7 @@ export class BuildQueueRepository {
            SELECT project_id FROM builds WHERE lease_token IS NOT NULL GROUP BY project_id HAVING count(*) >= $5
          ),
          candidates AS (
-           SELECT oldest.id, oldest.started_at, queues.running FROM queues CROSS JOIN LATERAL (
+           SELECT oldest.id, oldest.started_at, queues.running, ${longestWaitingOf('queues')} FROM queues CROSS JOIN LATERAL (
              SELECT w.id, w.started_at FROM builds w
              WHERE w.tenant_id = queues.tenant_id AND ${isWaiting('w')}
                AND w.project_id NOT IN (SELECT project_id FROM full_projects)
@@ -94,19 +94,25 @@ export class BuildQueueRepository {
          ),
          next AS (
            SELECT b.id FROM candidates c JOIN builds b USING (id) WHERE ${isWaiting('b')}
-           ORDER BY c.running, c.started_at, c.id FOR UPDATE OF b SKIP LOCKED LIMIT 1
+           ORDER BY c.running, ${longestWaitingOf('c')}, c.started_at, c.id FOR UPDATE OF b SKIP LOCKED LIMIT 1
+         ),
+         claimed AS (
+           UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = clock_timestamp(), updated_at = now(),
+                               lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+           FROM next, projects p, tenants t
+           WHERE b.id = next.id AND p.id = b.project_id AND t.id = b.tenant_id
+           RETURNING b.id, b.lease_token AS token, b.tenant_id AS "tenantId", b.project_id AS "projectId",
+                     b.build_number AS "buildNumber",
+                     b.git_branch AS "gitBranch", b.git_commit AS "gitCommit", b.commit_verified AS "commitVerified",
+                     b.build_args AS "buildArgs", p.repository_url AS "repositoryUrl",
+                     p.dockerfile_path AS "dockerfilePath", p.context_path AS "contextPath",
+                     p.image_repository AS "imageRepository", p.build_timeout_seconds AS "timeoutSeconds",
+                     t.registry_prefixes AS "registryPrefixes"
+         ),
+         noted AS (
+           UPDATE tenants t SET last_claimed_at = clock_timestamp() FROM claimed WHERE t.id = claimed."tenantId"
          )
-         UPDATE builds b SET lease_token = $2, worker_id = $1, claimed_at = clock_timestamp(), updated_at = now(),
-                             lease_expires_at = clock_timestamp() + make_interval(secs => $3)
-         FROM next, projects p, tenants t
-         WHERE b.id = next.id AND p.id = b.project_id AND t.id = b.tenant_id
-         RETURNING b.id, b.lease_token AS token, b.tenant_id AS "tenantId", b.project_id AS "projectId",
-                   b.build_number AS "buildNumber",
-                   b.git_branch AS "gitBranch", b.git_commit AS "gitCommit", b.commit_verified AS "commitVerified",
-                   b.build_args AS "buildArgs", p.repository_url AS "repositoryUrl",
-                   p.dockerfile_path AS "dockerfilePath", p.context_path AS "contextPath",
-                   p.image_repository AS "imageRepository", p.build_timeout_seconds AS "timeoutSeconds",
-                   t.registry_prefixes AS "registryPrefixes"`,
+         SELECT * FROM claimed`,
         [
           workerId,
           token,

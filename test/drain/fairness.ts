@@ -18,8 +18,9 @@ const commitMs = 500;
  * The claims that were unfair, a sentence each: somebody got a build although he ran more builds than somebody else
  * whose build was waiting. The builds come in the order of their claims.
  *
- * Fair claims by this rule keep every small tenant from standing behind a big one: as soon as he has a build waiting,
- * every slot that becomes free is his until he runs as many as the big one does.
+ * Fair claims by this rule keep a small tenant from standing behind a big one while there are more slots than big tenants:
+ * as soon as he has a build waiting, every slot that becomes free is his until he runs as many as the big one does. With
+ * fewer slots it takes turns as well (`test/e2e/queue/order.spec.ts`).
  */
 export function unfairClaims(claims: readonly ClaimedBuild[]): string[] {
   const tenants = [...new Set(claims.map(({ tenant }) => tenant))];

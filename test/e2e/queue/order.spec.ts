@@ -3,6 +3,7 @@ import type { BuildStatusDto } from '../../../src/build-status/build-status.dto'
 import type { BuildRow } from '../../factories/build.factory';
 import { World } from '../../factories/world';
 import { Api } from '../../support/api';
+import type { Claim } from '../../../src/execution/build-queue.repository';
 import { Claimer } from './claimer';
 
 /** A build that a test started, and its place as the first line of its log tells it. */
@@ -52,18 +53,24 @@ async function byPlace(builds: readonly StartedBuild[]): Promise<string[]> {
   return sorted.map(({ id }) => id);
 }
 
-/** What claims must take while none ends: of the tenants with the fewest running builds the one that waits longest. */
-function fairOrder(builds: readonly StartedBuild[], running: ReadonlyMap<World, number>): string[] {
-  const counts = new Map(running);
+/**
+ * What claims must take while none ends: of the tenants with the fewest running builds the one whose last claim is longest
+ * ago, and its oldest build.
+ * @param claimed the tenants of the running builds, in the order of their claims
+ */
+function fairOrder(builds: readonly StartedBuild[], claimed: readonly World[]): string[] {
+  const claims = [...claimed];
   const left = [...builds];
   const order: string[] = [];
-  const runningOf = ({ world }: StartedBuild): number => counts.get(world) ?? 0;
+  const runningOf = (world: World): number => claims.filter((each) => each === world).length;
   for (;;) {
-    const fewest = Math.min(...left.map(runningOf));
-    const next = left.find((build) => runningOf(build) === fewest);
+    const fewest = Math.min(...left.map(({ world }) => runningOf(world)));
+    const fair = left.filter(({ world }) => runningOf(world) === fewest);
+    // Never claimed is -1. The sort is stable, so the older one of two of these comes first.
+    const [next] = fair.sort((a, b) => claims.lastIndexOf(a.world) - claims.lastIndexOf(b.world));
     if (next === undefined) return order;
     left.splice(left.indexOf(next), 1);
-    counts.set(next.world, fewest + 1);
+    claims.push(next.world);
     order.push(next.id);
   }
 }
@@ -82,10 +89,7 @@ describe('the order of claims', () => {
     // Two of d run already, and one of c.
     await startAll(d, d, c);
     expect(await claimer.claimAll()).toHaveLength(3);
-    const running = new Map([
-      [c, 1],
-      [d, 2],
-    ]);
+    const running = [d, c, d];
     const builds: StartedBuild[] = [];
     for (const world of [a, a, d, a, b, c, a, a, d, c, b, a, c, d, a]) {
       builds.push(await start(world));
@@ -107,15 +111,39 @@ describe('the order of claims', () => {
 
   it('moves a tenant up whose build has ended', async () => {
     const [a, b] = [await World.make(api), await World.make(api)];
-    const [first] = await startAll(a);
-    const claim = await claimer.claim();
+    await startAll(a, b);
+    const [claimOfA, claimOfB] = [await claimer.claim(), await claimer.claim()];
+    if (claimOfA === null || claimOfB === null) throw new Error('Nothing was claimed');
+    await claimer.finish(claimOfB);
     const builds = await startAll(a, b);
     const [ofA, ofB] = builds.map(({ id }) => id);
     expect(await byPlace(builds)).toEqual([ofB, ofA]);
-    if (claim?.id !== first?.id || claim === null) throw new Error('Another one was claimed');
-    await claimer.finish(claim);
+    await claimer.finish(claimOfA);
     expect(await byPlace(builds)).toEqual([ofA, ofB]);
     expect(await claimer.claimAll()).toEqual([ofA, ofB]);
+  });
+
+  it.each([1, 2, 3])('lets nobody stand behind the long queue of another, with %i workers', async (workers) => {
+    const hogs = await Promise.all(Array.from({ length: workers }, () => World.make(api)));
+    const late = await World.make(api);
+    await startAll(...hogs.flatMap((hog) => [hog, hog, hog, hog]));
+    const running: Claim[] = [];
+    const step = async (): Promise<string | undefined> => {
+      const ending = running.length === workers ? running.shift() : undefined;
+      if (ending !== undefined) await claimer.finish(ending);
+      const claim = await claimer.claim();
+      if (claim !== null) running.push(claim);
+      return claim?.id;
+    };
+    for (let claims = 0; claims < 2 * workers; claims += 1) await step();
+    const own = await start(late);
+    expect(own.placeAtStart).toBe(1);
+    expect(await step()).toBe(own.id);
+    // From then on they take turns.
+    const again = await start(late);
+    const turns: (string | undefined)[] = [];
+    for (let claims = 0; claims <= workers; claims += 1) turns.push(await step());
+    expect(turns).toContain(again.id);
   });
 });
 
