@@ -11,13 +11,15 @@ import { isDatabaseUnavailable } from '../database/database-errors';
 import type { BuildLogAppended } from '../events/build-events';
 import { ArtifactStore } from './artifact-store';
 import { BuildQueueRepository, type Claim, type Ending } from './build-queue.repository';
-import { buildSecrets, type BuildSecrets, noSecrets } from './build-secrets';
+import { buildSecrets, type BuildSecrets } from './build-secrets';
 import { DiskGuard } from './disk-guard';
 import { failureMessage } from './failure-message';
 import { LogBudget } from './log-budget';
 import { BuildFailure, type BuildOutput, IMAGE_BUILDER, type ImageBuilder, type TimeLimit } from './image-builder';
 import { BuildStopped, Lease } from './lease';
+import { operatorMask } from './operator-mask';
 import { plainLine } from './process/plain-line';
+import { SecretMask } from './process/secret-mask';
 import { ProgressWriter } from './progress-writer';
 import { SecretUnreadable, SecretVault } from '../secrets/secret-vault';
 import { withinLimit } from './time-limit';
@@ -101,17 +103,18 @@ export class BuildRunner {
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<Ending | null> {
-    let secrets = noSecrets;
+    let mask = new SecretMask([]);
     try {
-      secrets = await this.secretsOf(claim, signal);
-      const output = plainOutput(raw, secrets);
+      const secrets = await this.secretsOf(claim, signal);
+      mask = new SecretMask([], [secrets.mask, await operatorMask(this.env)]);
+      const output = plainOutput(raw, mask);
       const limit = { part: 'build', seconds: claim.timeoutSeconds, setBy: "the project's build_timeout_seconds" };
       return await withinLimit(limit, signal, (limited) => this.build(claim, secrets, output, progress, limited));
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof BuildStopped) return reason.why === 'lost' ? lost : null;
       const message = failureMessage(reason);
-      if (message !== null) return { status: 'failed', message: plainLine(message, secrets.mask, longestMessage) };
+      if (message !== null) return { status: 'failed', message: plainLine(message, mask, longestMessage) };
       this.logger.error(reason, `Build ${claim.id} failed by an error of ours`);
       return {
         status: 'failed',
@@ -277,7 +280,7 @@ function outputOf(log: LogWriter, progress: ProgressWriter, budget: LogBudget): 
 }
 
 /** Lines of commands are made plain and masked as they are read; ours may quote the repository. */
-function plainOutput(output: BuildOutput, { mask }: BuildSecrets): BuildOutput {
+function plainOutput(output: BuildOutput, mask: SecretMask): BuildOutput {
   return {
     line: (level, message, step) => output.line(level, plainLine(message, mask), step),
     stepsTotal: (total) => {

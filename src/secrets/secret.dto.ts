@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsIn, IsString } from 'class-validator';
 import { IfPresent } from '../http/optional';
 import { Checked } from '../projects/project.dto';
-import { longestValue, type SecretKind, secretKinds } from './secret';
+import { longestValue, mostLines, type SecretKind, secretKinds } from './secret';
 import { registryProblem } from './registry-scope';
 import type { SecretRow } from './secrets.repository';
 
@@ -10,7 +10,8 @@ const longestUsername = 256;
 
 function valueProblem(value: string): string | null {
   if (value === '') return 'must not be empty';
-  return Buffer.byteLength(value) > longestValue ? `must have at most ${longestValue} bytes` : null;
+  if (Buffer.byteLength(value) > longestValue) return `must have at most ${longestValue} bytes`;
+  return value.trim().split('\n').length > mostLines ? `must have at most ${mostLines} lines` : null;
 }
 
 function usernameProblem(value: string): string | null {
@@ -37,8 +38,8 @@ export class PutSecretDto {
     maxLength: longestValue,
     example: 'npm_4fQz81LmXw0c',
     description:
-      'At most 64 KiB of UTF-8. It is never shown again; in logs it is masked, if it has 8 characters or more, and so is ' +
-      'each of its lines that has as many',
+      'At most 64 KiB of UTF-8 and 1024 lines. It is never shown again; in logs it is masked, if it has 8 characters or ' +
+      'more, and so is each of its lines, and each string of a JSON document, that has as many',
   })
   @Checked(valueProblem)
   @IsString({ message: 'must be a string' })

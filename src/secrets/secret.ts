@@ -30,6 +30,9 @@ export function secretNameProblem(text: string): string | null {
 /** In bytes of UTF-8. */
 export const longestValue = 64 * 1024;
 
+/** A mask looks for every line of a value, in many forms: more would hold up what else the worker does. */
+export const mostLines = 1_024;
+
 /** Of one project. Every line of its builds is searched for all of it. */
 export const mostSecrets = 100;
 export const mostBytes = 256 * 1024;

@@ -1,9 +1,13 @@
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { LineSplitter } from './line-splitter';
 import type { MaskedStream } from './secret-mask';
 
 /** After so long without a byte an unfinished line is delivered as it is. */
 const idleMs = 500;
+
+/** What is looked at in one piece. */
+const sliceBytes = 8_192;
 
 /** How long a pipe that nobody is known to write to may stay silent without ending. */
 const abandonMs = 1_000;
@@ -37,7 +41,11 @@ export class OutputReader {
       for await (const chunk of this.pipe as AsyncIterable<Buffer>) {
         this.disarm();
         await this.flushing;
-        await this.deliverAll(this.splitter.write(chunk));
+        for (let at = 0; at < chunk.length; at += sliceBytes) {
+          await this.deliverAll(this.splitter.write(chunk.subarray(at, at + sliceBytes)));
+          // Who prints may make it dear to look for secrets in it: all others have their turn meanwhile.
+          await setImmediate();
+        }
         this.arm();
       }
     } catch (error) {

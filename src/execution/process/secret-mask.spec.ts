@@ -53,6 +53,43 @@ describe('SecretMask', () => {
     expect(new SecretMask(['pass"word\\1']).apply(JSON.stringify({ p: 'pass"word\\1' }))).toBe('{"p":"***"}');
   });
 
+  it.each([
+    ['Go', 'pass<w>&rd', String.raw`pass\u003cw\u003e\u0026rd`],
+    ['Python', 'pässwörd', String.raw`p\u00e4ssw\u00f6rd`],
+    ['PHP', 'pa/ss/word', String.raw`pa\/ss\/word`],
+    ['a shell that traces its commands', "it's-a-secret", String.raw`it'\''s-a-secret`],
+  ])('masks it as %s writes it', (_, value, written) => {
+    expect(new SecretMask([value]).apply(`p="${written}"`)).toBe('p="***"');
+  });
+
+  it.each(['  mypassword12\t\n', 'mypassword12   ', '\n\n mypassword12'])(
+    'masks %j without the blanks at its ends',
+    (value) => {
+      expect(new SecretMask([value]).apply('is mypassword12.')).toMatch(/^is ?\*\*\*\.$/);
+    },
+  );
+
+  it('masks each string of a JSON document, decoded and written anew', () => {
+    const key = '-----BEGIN KEY-----\nMIIBVgIBADANBgkq\n-----END KEY-----\n';
+    const document = JSON.stringify({ type: 'service', keys: [{ private_key: key, id: 'abcdefgh' }] });
+    const mask = new SecretMask([document]);
+    expect(key.split('\n').map((line) => mask.apply(line))).toEqual(['***', '***', '***', '']);
+    const anew = mask.apply(JSON.stringify(JSON.parse(document), null, 2));
+    expect(anew).toContain('"private_key": "***"');
+    expect(anew).toContain('"id": "***"');
+    expect(anew).toContain('"type": "service"');
+    // What is no JSON after all is a text like others.
+    expect(new SecretMask(['{"not json at all']).apply('{"not json at all')).toBe('***');
+  });
+
+  it('masks short lines as they stand together: in JSON, percent-encoded, and joined', () => {
+    const codes = 'abc-12\nxyz-99\nqqq-55\n';
+    const mask = new SecretMask([codes]);
+    expect(mask.apply(`{"codes":${JSON.stringify(codes)}}`)).toBe('{"codes":"***"}');
+    expect(mask.apply(`?codes=${encodeURIComponent(codes)}`)).toBe('?codes=***');
+    expect(mask.apply('codes abc-12 xyz-99 qqq-55')).toBe('codes ***');
+  });
+
   it('masks the lines of a secret of several lines', () => {
     const key = '-----BEGIN KEY-----\nMIIBVgIBADANBgkq\nAAAA\n-----END KEY-----\n';
     expect(key.split('\n').map((line) => new SecretMask([key]).apply(line))).toEqual(['***', '***', 'AAAA', '***', '']);

@@ -59,22 +59,66 @@ function wrappedForms(secret: string): string[] {
   return base64Widths.flatMap((width) => encoded.match(new RegExp(`.{1,${width}}`, 'g')) ?? []);
 }
 
-/** A secret of several lines (a key) is printed line by line. */
-function formsOf(secret: string): string[] {
-  if (secret.length < shortestSecret) return [];
+/** Inside a JSON string: as JavaScript, Go, Python and PHP write it. */
+function jsonForms(text: string): string[] {
+  const plain = JSON.stringify(text).slice(1, -1);
+  const ascii = plain.replace(/[\u0080-\uffff]/g, escaped);
+  return [plain, plain.replace(/[<>&\u2028\u2029]/g, escaped), ascii, ascii.replaceAll('/', '\\/')];
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** As `set -x` shows an apostrophe within apostrophes. */
+function shellForm(text: string): string {
+  return text.replaceAll("'", `'\\''`);
+}
+
+/** A secret of several lines (a key) is printed line by line, and tools drop the blanks at the ends of a line. */
+function linesOf(secret: string): string[] {
   const lines = secret
     .split(/[\r\n]+/)
     // What a terminal would obey in it is taken out before it is looked for.
-    .flatMap((line) => [...new Set([line, new TerminalFilter().write(line)])])
-    .filter((line) => line.length >= shortestSecret)
-    .flatMap(partsOf);
-  const texts = lines.flatMap((line) => [line, JSON.stringify(line).slice(1, -1), ...percentForms(line)]);
-  return [...texts, ...wrappedForms(secret), ...partsOf(secret).flatMap(base64Forms), ...lines.flatMap(base64Forms)];
+    .flatMap((line) => [line, line.trim(), new TerminalFilter().write(line)])
+    .filter((line) => line.length >= shortestSecret);
+  return [...new Set(lines)];
+}
+
+/** What stands in a secret that is a JSON document, such as the key in the file of a cloud's service account. */
+function leavesOf(secret: string): string[] {
+  if (!/^\s*[{[]/.test(secret)) return [];
+  const leaves: string[] = [];
+  try {
+    JSON.parse(secret, (_, value: unknown) => {
+      if (typeof value === 'string' && value.length >= shortestSecret) leaves.push(value);
+      return value;
+    });
+  } catch {
+    return [];
+  }
+  return leaves;
+}
+
+function formsOf(secret: string): string[] {
+  if (secret.length < shortestSecret) return [];
+  const onOneLine = /[\r\n]/.test(secret) ? [secret.trim().replace(/[\r\n]+/g, ' ')] : [];
+  const parts = [...linesOf(secret), ...onOneLine].flatMap(partsOf);
+  const whole = partsOf(secret);
+  return [
+    ...parts.flatMap((part) => [part, shellForm(part), ...base64Forms(part)]),
+    // Also with the ends of its lines.
+    ...[...parts, ...whole].flatMap((part) => [...jsonForms(part), ...percentForms(part)]),
+    ...wrappedForms(secret),
+    ...whole.flatMap(base64Forms),
+    ...leavesOf(secret).flatMap(formsOf),
+  ];
 }
 
 /**
- * Replaces secrets by `***`: as they are, as they stand inside JSON strings, percent-encoded, and in base64 (standard
- * and URL alphabet) wherever they stand in the encoded bytes. Overlapping ones become one `***`.
+ * Replaces secrets by `***`: as they are, as they stand inside JSON strings, percent-encoded, quoted by a shell, and in
+ * base64 (standard and URL alphabet) wherever they stand in the encoded bytes. Overlapping ones become one `***`. Of a JSON
+ * document every string is a secret.
  *
  * It finds what is printed in one piece within one line. A secret with colour codes or a line break in its midst, or
  * encoded in any other way, is not found: who runs a build can always disguise what he knows, so builds are not given

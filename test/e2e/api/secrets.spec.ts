@@ -108,6 +108,7 @@ describe('what is refused', () => {
     ['an empty value', 'TOKEN', { value: '' }, 'value'],
     ['a value that is no text', 'TOKEN', { value: 5 }, 'value'],
     ['a value of more than 64 KiB', 'TOKEN', { value: 'ä'.repeat(32 * 1024 + 1) }, 'value'],
+    ['a value of more than 1024 lines', 'TOKEN', { value: 'a line\n'.repeat(1025) }, 'value'],
     ['an unknown kind', 'TOKEN', { value: secret, kind: 'ssh' }, 'kind'],
     ['a user name for a build', 'TOKEN', { value: secret, username: 'x' }, 'username'],
     ['a registry for a build', 'TOKEN', { value: secret, registry: 'reg.example.com' }, 'registry'],
