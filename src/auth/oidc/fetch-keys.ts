@@ -50,19 +50,30 @@ async function fetchJson(address: string): Promise<unknown> {
     await response.body?.cancel();
     throw new Error(`${address} answered ${response.status}`);
   }
-  const answer: unknown = JSON.parse(await boundedText(response, address));
+  const answer: unknown = JSON.parse(response.body === null ? '' : await boundedText(response.body, address, signal));
   return answer;
 }
 
-async function boundedText({ body }: Response, address: string): Promise<string> {
-  const incoming: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = body ?? [];
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of incoming) {
-    bytes += part.byteLength;
-    // Leaving the loop cancels the rest.
-    if (bytes > mostBytes) throw new Error(`${address} answered more than ${mostBytes} bytes`);
-    parts.push(part);
+/** Once `fetch` has answered, its signal may be forgotten with the request: the body is given up by the signal itself. */
+async function boundedText(body: ReadableStream<Uint8Array>, address: string, signal: AbortSignal): Promise<string> {
+  const reader = body.getReader();
+  const giveUp = (): void => void reader.cancel().catch(() => undefined);
+  signal.addEventListener('abort', giveUp);
+  try {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return Buffer.concat(parts).toString('utf8');
+      bytes += value.byteLength;
+      if (bytes > mostBytes) {
+        giveUp();
+        throw new Error(`${address} answered more than ${mostBytes} bytes`);
+      }
+      parts.push(value);
+    }
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
-  return Buffer.concat(parts).toString('utf8');
 }
