@@ -29,7 +29,7 @@ export class DiskGrowth {
     const dirs = await this.dirs();
     const trees = [...dirs.own, ...(await this.sharedTrees(dirs))];
     const now = await diskUse(this.cage, [...dirs.own, dirs.shared], trees, signal);
-    const unlinked = await this.cage.unlinkedBytes(dirs.own);
+    const unlinked = await this.cage.unlinkedBytes(dirs.own, signal);
     return {
       bytes: Math.max(0, now.bytes - this.before.bytes) + unlinked,
       inodes: Math.max(0, now.inodes - this.before.inodes),

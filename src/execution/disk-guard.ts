@@ -4,6 +4,7 @@ import { ENV, type Env } from '../config/env';
 import { Cage } from './cage/cage';
 import { DiskGrowth } from './disk-growth';
 import type { DiskUse } from './files/disk-use';
+import { Unmeasurable } from './files/unlinked-files';
 import { DiskExceeded, type EngineDirs, IMAGE_BUILDER, type ImageBuilder } from './image-builder';
 
 const megabyte = 1_024 * 1_024;
@@ -16,7 +17,10 @@ const lookMs = 500;
 
 /** To measure builds costs one twentieth of the time, or a fifth where one may be about to exceed its limit. */
 const [usualShare, urgentShare] = [20, 5];
-const leastPauseMs = 2_000;
+const [leastPauseMs, mostPauseMs] = [2_000, 60_000];
+
+/** How long a measure may take; and how long one for which a full disk waits: then what is known has to do. */
+const [usualMeasureMs, hastyMeasureMs] = [600_000, 3_000];
 
 /** From one build that was ended for want of room to the next, and when half of what is to stay free is gone as well. */
 const [usualPauseMs, hurriedPauseMs] = [20_000, 3_000];
@@ -140,7 +144,7 @@ export class DiskGuard {
     const pause = performance.now() - this.endedAt;
     if (pause < (isHurried ? hurriedPauseMs : usualPauseMs)) return;
     // What is known of them may be seconds old, and one that writes fast is what this is about.
-    await Promise.allSettled(this.running.map((each) => this.measure(each)));
+    await Promise.allSettled(this.running.map((each) => this.measure(each, hastyMeasureMs)));
     const [greatest] = this.running.sort((a, b) => b.use.bytes - a.use.bytes);
     if (greatest !== undefined) this.endedAt = performance.now();
     greatest?.ending.abort(
@@ -153,16 +157,21 @@ export class DiskGuard {
   private isDue({ measuredAt, tookMs, freeThen, use }: Watched, free: number, floor: number): boolean {
     const pause = performance.now() - measuredAt;
     const cost = tookMs * this.watched.size;
-    if (pause >= Math.max(leastPauseMs, cost * usualShare)) return true;
+    if (pause >= Math.min(mostPauseMs, Math.max(leastPauseMs, cost * usualShare))) return true;
     const mayExceed = freeThen - free >= this.env.BUILD_DISK_MB * megabyte - use.bytes || free < 2 * floor;
     return mayExceed && pause >= cost * urgentShare;
   }
 
-  private async measure(watched: Watched): Promise<void> {
+  private async measure(watched: Watched, limitMs = usualMeasureMs): Promise<void> {
     const began = performance.now();
     const freeThen = await this.free();
     try {
-      watched.use = await watched.growth.measure(AbortSignal.timeout(10 * 60_000));
+      watched.use = await watched.growth.measure(AbortSignal.timeout(limitMs));
+    } catch (error) {
+      if (!(error instanceof Unmeasurable)) throw error;
+      watched.ending.abort(
+        new DiskExceeded(`What the build takes of the disk cannot be measured: its processes have ${error.message}`),
+      );
     } finally {
       watched.measuredAt = performance.now();
       watched.tookMs = watched.measuredAt - began;

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { BuildRepository } from '../support/build-repository';
 import { Service } from '../support/service';
 import { Tenant } from '../support/tenant';
@@ -54,8 +56,24 @@ const groups = (pid: number): string[] =>
     expect(await tenant.end(modest.id)).toMatchObject({ status: 'success' });
   }, 120_000);
 
-  it('leaves no control group', () => {
-    expect(groups(service.pid)).toEqual([]);
+  it('gives way to the worker when the processors are scarce', async () => {
+    const project = await tenant.project({ repository_url: repository.git.url });
+    const { id } = await tenant.begin(project, { branch: 'endless' });
+    await tenant.line(id, 'up');
+    const shares = groups(service.pid).flatMap((group) =>
+      ['cpu.shares', 'cpu.weight'].map((name) => path.join(group, name)).filter((file) => existsSync(file)),
+    );
+    expect(shares.map((file) => [path.basename(file), Number(readFileSync(file, 'utf8'))])).toEqual(
+      shares.map((file) => [path.basename(file), file.endsWith('weight') ? 25 : 256]),
+    );
+    const members = shares.map((file) => readFileSync(path.join(path.dirname(file), 'cgroup.procs'), 'utf8').trim());
+    expect(members.some((pids) => pids !== '')).toBe(true);
+    await tenant.cancel(id);
+    await tenant.end(id);
+  }, 60_000);
+
+  it('leaves no control group', async () => {
+    await waitUntil(() => groups(service.pid).length === 0);
   });
 
   it('leaves none for long when its worker is killed', async () => {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
 import os from 'node:os';
@@ -178,6 +179,30 @@ asRoot('a build', () => {
     send('0.0.0.0');
     await waitUntil(() => senders().length > before);
     expect(senders()).not.toContain(`datagram from ${borrowed}`);
+    stop.abort(new Error('seen'));
+    await expect(built).rejects.toThrow('seen');
+  });
+
+  it('has a bounded number of connections, which the host has to remember', async () => {
+    const count = (): number => Number(readFileSync('/proc/sys/net/netfilter/nf_conntrack_count', 'utf8'));
+    const stop = new AbortController();
+    const seconds = randomInt(100_000, 999_999);
+    const { built } = await room.begin(
+      { Dockerfile: `${shell}RUN sleep ${seconds}\n` },
+      { projectId: randomUUID(), signal: stop.signal },
+    );
+    const steps = (): number[] => processesWith(`sleep\0${seconds}`);
+    await waitUntil(() => steps().length > 0);
+    const before = count();
+    const send = `const socket = dgram.createSocket('udp4');
+      socket.on('error', () => undefined);
+      let left = 9000;
+      const next = () => left-- > 0 ? socket.send('x', 20000 + left, '${neighbour.publicAddress}', next) : socket.close();
+      next();`;
+    execFileSync('nsenter', ['--net', '--target', String(steps()[0]), process.execPath, '-e', send]);
+    const added = count() - before;
+    expect(added).toBeGreaterThan(2_000);
+    expect(added).toBeLessThan(5_000);
     stop.abort(new Error('seen'));
     await expect(built).rejects.toThrow('seen');
   });

@@ -118,6 +118,17 @@ describe('a build', () => {
     expect(await readdir(path.join(room.dataDir, 'scratch'))).toEqual([]);
   });
 
+  it('leads nowhere by a link where its caches are', async () => {
+    const wishes = { projectId: 'linked' };
+    await room.build({ Dockerfile: 'FROM scratch\nENV a=b\n' }, wishes);
+    const caches = path.join(room.dataDir, 'engine', 'linked', 'caches');
+    await rm(caches, { recursive: true });
+    const elsewhere = await mkdtemp(path.join(directory, 'elsewhere-'));
+    await symlink(elsewhere, caches);
+    await room.build({ Dockerfile: 'FROM scratch\nENV a=c\n' }, wishes).catch(() => undefined);
+    expect(await readdir(elsewhere)).toEqual([]);
+  });
+
   it('works under a service that shows its files to nobody', async () => {
     const { job, output, signal } = await room.prepare({ Dockerfile: 'FROM scratch\nENV a=b\n' }, { projectId: 'new' });
     const umask = process.umask(0o077);

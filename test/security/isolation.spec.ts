@@ -27,6 +27,7 @@ const look = [
   `RUN for f in ${secret} /proc/1/root${secret} /proc/self/cwd/../../../..${secret}; do cat $f || echo refused; done`,
   `RUN find / -name "*${mark}*" 2>/dev/null | sed "s/^/found /"`,
   'RUN for d in "b 8 0" "b 253 0" "b 254 0" "c 1 1"; do mknod /dev/any $d && cat /dev/any || echo no device; done',
+  'RUN sed "s/^/inotify /" /proc/sys/user/max_inotify_instances',
   'RUN unshare -Ur id && echo namespace made || echo no namespace',
   'RUN ls /sys/class/net | sed "s/^/interface /"; grep CapBnd /proc/self/status',
   'RUN kill -9 -1 2>/dev/null; hostname changed 2>/dev/null; echo alive',
@@ -115,6 +116,10 @@ it('runs a step as nobody of the host, in namespaces of its own', () => {
 it('lets a step make no namespace in which it would have every capability', () => {
   expect(printed).toContain('no namespace');
   expect(printed).not.toContain('namespace made');
+});
+
+it('leaves other builds their instances of inotify', () => {
+  expect(said('inotify')).toEqual(['24']);
 });
 
 it('tells a step nothing of the interfaces of the host, and lets it send no raw packets', () => {

@@ -279,6 +279,7 @@ export class BuildahBuilder implements ImageBuilder {
     const buildArgs = Object.entries(build.buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
     // Not the file of the checkout: by its name the engine would take it for several, or run it through cpp (`.in`).
     const dockerfile = await place.putFile('Dockerfile', text);
+    const filter = traits.seccomp === null ? null : await place.putFile('seccomp.json', traits.seccomp);
     const ignored = ignoreFile === null ? [] : ['--ignorefile', place.inside(ignoreFile)];
     const { exitCode } = await place.build(
       caches,
@@ -286,6 +287,7 @@ export class BuildahBuilder implements ImageBuilder {
         ...['--layers', '--force-rm', '--pull=never', '--format', 'oci', '--network', 'host'],
         // Raw packets could bear the address of another build.
         ...['--cap-drop', 'CAP_NET_RAW'],
+        ...(filter === null ? [] : ['--security-opt', `seccomp=${filter}`]),
         ...[...traits.isolation, ...buildArgs, ...mounted.args, '--iidfile', place.inside(idFile)],
         ...[...ignored, '--file', dockerfile, place.inside(context)],
       ],

@@ -15,6 +15,8 @@ export interface BuildahTraits {
   readonly storage: readonly string[];
   /** How RUN is isolated: options of `build` and `run`. */
   readonly isolation: readonly string[];
+  /** The system calls that RUN may make, as the OCI runtime specification has it; null: the engine's own list. */
+  readonly seccomp: string | null;
   /** What does not hold, a sentence each. */
   readonly missing: readonly string[];
 }
@@ -53,15 +55,19 @@ type EngineRun = Pick<RunOptions, 'onLine' | 'signal'>;
 
 /** Buildah keeps caches where it keeps what is temporary; by the user's id in newer releases. */
 const linkCaches = `
+  mkdir -p "$CACHES" || exit
   for name in buildah-cache "buildah-cache-$(id -u)"; do ln -sfn "$CACHES" "$TMPDIR/$name"; done
 `;
+
+/** Instances of inotify are counted for all builds together, by the user who builds: a build has its share of the usual 128. */
+const mostInotify = 24;
 
 /**
  * No step makes a user namespace: within one it would have every capability, and so reach far more of the kernel, and with
  * many it would leave none to other builds. The engine makes its own first, and sets the limit inside.
  */
 const limitNamespaces = `
-  set -- sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"' sh "$@"
+  set -- sh -c 'cd /proc/sys/user && echo 0 > max_user_namespaces && echo ${mostInotify} > max_inotify_instances && cd "$OLDPWD" && exec "$@"' sh "$@"
   [ "$(id -u)" = 0 ] || set -- buildah unshare "$@"
 `;
 
@@ -142,10 +148,7 @@ export class BuildahPlace {
     args: readonly string[],
     { onLine, signal, env: more }: EngineRun & Pick<RunOptions, 'env'>,
   ): Promise<RunResult> {
-    const directory = path.join(this.dirs.storageDir, 'caches', caches);
-    await this.cage.makeDir(path.dirname(directory));
-    await this.cage.makeDir(directory);
-    const env = { ...more, CACHES: this.inside(directory) };
+    const env = { ...more, CACHES: this.inside(path.join(this.dirs.storageDir, 'caches', caches)) };
     return this.locked(
       ['-s'],
       'own',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { BuildahPlace, type BuildahTraits } from './buildah-place';
+import { stepProfile } from './seccomp';
 import type { Cage } from '../cage/cage';
 import { ask } from '../cage/cage-identity';
 
@@ -39,6 +40,7 @@ export async function probeBuildah(cage: Cage, probeDir: string): Promise<Builda
   if (major < 1 || (major === 1 && minor < 28))
     throw new Error(`buildah ${version.join('.')} is too old: install 1.28 or newer.`);
   await cage.check();
+  const seccomp = await stepProfile();
   await mkdir(probeDir, { recursive: true });
   try {
     let said = '';
@@ -47,7 +49,7 @@ export async function probeBuildah(cage: Cage, probeDir: string): Promise<Builda
         storageDir: path.join(probeDir, `storage-${index}`),
         scratchDir: path.join(probeDir, `scratch-${index}`),
       };
-      const result = await tryStorage(cage, dirs, { version, storage, isolation: [], missing: [] });
+      const result = await tryStorage(cage, dirs, { version, storage, isolation: [], seccomp, missing: [] });
       if (typeof result !== 'string') return result;
       said = result;
     }
@@ -91,6 +93,9 @@ async function tryStorage(
 function withIsolation(traits: BuildahTraits, isolation: readonly string[]): BuildahTraits {
   const missing = [
     ...(isolation === chroot ? ['RUN steps are isolated by chroot only: runc is missing or does not work here.'] : []),
+    ...(traits.seccomp === null
+      ? ['RUN steps reach kernel keyrings and VSOCK: the engine has no list of system calls (seccomp.json) to narrow.']
+      : []),
     ...(traits.storage.includes('vfs')
       ? ['Every layer is copied whole: neither overlay nor fuse-overlayfs works here.']
       : []),

@@ -107,9 +107,10 @@ export class Cage {
   /**
    * What commands that may write in one of these directories keep of files without a name, in bytes; 0 where they are under
    * no limits.
+   * @throws Unmeasurable; the signal's reason after an abort
    */
-  public async unlinkedBytes(directories: readonly string[]): Promise<number> {
-    return unlinkedBytes(await this.limits.pidsOf(directories));
+  public async unlinkedBytes(directories: readonly string[], signal: AbortSignal): Promise<number> {
+    return unlinkedBytes(await this.limits.pidsOf(directories), signal);
   }
 
   /** Removes what killed workers left in the kernel. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,9 +16,14 @@ export type ExceededLimit = 'memory' | 'pids';
 interface Parents {
   readonly memory: string;
   readonly pids: string;
+  /** Null where none can be had: then a command takes as much of the processors as it likes. */
+  readonly cpu: string | null;
   /** One hierarchy for all controllers (version 2), or one for each. */
   readonly isUnified: boolean;
 }
+
+/** Of the processors when they are scarce, by the usual 1,024 and 100: the worker and its leases come before the builds. */
+const [cpuShares, cpuWeight] = [256, 25];
 
 const prefix = 'image-factory-';
 const root = '/sys/fs/cgroup';
@@ -54,6 +59,7 @@ export class ControlGroup {
         await writeFile(group.file('memory', 'memory.memsw.limit_in_bytes'), bytes).catch(() => undefined);
       }
       await writeFile(group.file('pids', 'pids.max'), String(pids));
+      await group.giveWay();
       return group;
     } catch (error) {
       await group.remove();
@@ -65,7 +71,7 @@ export class ControlGroup {
   public static async sweep(): Promise<void> {
     const above = await parents().catch(() => null);
     if (above === null) return;
-    for (const parent of new Set([above.memory, above.pids])) {
+    for (const parent of parentsIn(above)) {
       const names = (await readdir(parent).catch(() => [])).filter((name) => name.startsWith(prefix));
       for (const directory of names.map((name) => path.join(parent, name))) {
         if (isAlive(path.basename(directory).slice(prefix.length).split('-', 1)[0])) continue;
@@ -118,8 +124,15 @@ export class ControlGroup {
     }
   }
 
+  private async giveWay(): Promise<void> {
+    const { cpu, isUnified } = this.parents;
+    if (cpu === null) return;
+    const [name, value] = isUnified ? ['cpu.weight', cpuWeight] : ['cpu.shares', cpuShares];
+    await writeFile(path.join(cpu, this.name, name), String(value));
+  }
+
   private get directories(): string[] {
-    return [...new Set([this.parents.memory, this.parents.pids])].map((parent) => path.join(parent, this.name));
+    return parentsIn(this.parents).map((parent) => path.join(parent, this.name));
   }
 
   private file(controller: 'memory' | 'pids', name: string): string {
@@ -130,6 +143,17 @@ export class ControlGroup {
     const text = await readFile(this.file(controller, name), 'utf8').catch(() => '');
     return Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
   }
+}
+
+function parentsIn({ memory, pids, cpu }: Parents): string[] {
+  return [...new Set([memory, pids, ...(cpu === null ? [] : [cpu])])];
+}
+
+async function isWritable(directory: string): Promise<boolean> {
+  return access(directory, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 function isAlive(pid = ''): boolean {
@@ -154,24 +178,33 @@ async function findParents(): Promise<Parents> {
     const [, controllers = '', ...rest] = line.split(':');
     for (const controller of controllers.split(',')) groups.set(controller, rest.join(':'));
   }
-  const [memory, pids, unified] = [groups.get('memory'), groups.get('pids'), groups.get('')];
+  const [memory, pids, cpu, unified] = [groups.get('memory'), groups.get('pids'), groups.get('cpu'), groups.get('')];
   if (memory !== undefined && pids !== undefined) {
-    return { memory: path.join(root, 'memory', memory), pids: path.join(root, 'pids', pids), isUnified: false };
+    const ofCpu = path.join(root, 'cpu', cpu ?? '');
+    return {
+      memory: path.join(root, 'memory', memory),
+      pids: path.join(root, 'pids', pids),
+      cpu: cpu !== undefined && (await isWritable(ofCpu)) ? ofCpu : null,
+      isUnified: false,
+    };
   }
   if (unified === undefined) throw new Error('no control groups of memory and processes are mounted');
   const own = path.join(root, unified);
-  await delegate(own);
-  return { memory: own, pids: own, isUnified: true };
+  const controllers = await delegate(own);
+  return { memory: own, pids: own, cpu: controllers.includes('cpu') ? own : null, isUnified: true };
 }
 
 /** Groups below one that has processes of its own get no controllers in version 2: so this process moves into a leaf. */
-async function delegate(own: string): Promise<void> {
+async function delegate(own: string): Promise<string[]> {
   const control = path.join(own, 'cgroup.subtree_control');
-  const has = (text: string): boolean => ['memory', 'pids'].every((name) => text.trim().split(' ').includes(name));
-  if (has(await readFile(control, 'utf8'))) return;
+  const listed = async (file: string): Promise<string[]> => (await readFile(file, 'utf8')).trim().split(' ');
+  const [given, available] = [await listed(control), await listed(path.join(own, 'cgroup.controllers'))];
+  const wanted = ['memory', 'pids', ...(available.includes('cpu') ? ['cpu'] : [])];
+  if (wanted.every((name) => given.includes(name))) return given;
   const leaf = path.join(own, 'image-factory');
   await mkdir(leaf, { recursive: true });
   const members = (await readFile(path.join(own, 'cgroup.procs'), 'utf8')).trim().split('\n');
   for (const pid of members.filter((each) => each !== '')) await writeFile(path.join(leaf, 'cgroup.procs'), pid);
-  await writeFile(control, '+memory +pids');
+  await writeFile(control, wanted.map((name) => `+${name}`).join(' '));
+  return wanted;
 }

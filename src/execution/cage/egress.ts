@@ -23,6 +23,9 @@ export interface Openings {
   readonly relayed: readonly Endpoint[];
 }
 
+/** Of one command at once: the host remembers every one, and has room for some 100,000 of all. */
+const mostConnections = 4_096;
+
 /** Resolves the allowed servers as of now; a name without an address opens nothing. */
 export async function findOpenings(allow: readonly string[], nameServers: readonly string[]): Promise<Openings> {
   const found = (await Promise.all(allow.map(endpointsOf))).flat();
@@ -55,6 +58,7 @@ export function innerRules({ nameServers, direct }: Openings): string {
     type filter hook output priority filter; policy accept;
     oifname "lo" accept
     ct state established,related accept
+    ct state new ct count over ${mostConnections} goto refuse
 ${accepts(nameServers, direct)}
     meta nfproto ipv6 goto refuse
     meta l4proto { tcp, udp } th dport 53 goto refuse
@@ -82,6 +86,7 @@ export function outerRules({ nameServers, direct }: Openings): string {
     flags owner;
     chain input {
       type filter hook input priority filter; policy accept;
+      iifname "IFCAGE" ct state new ct count over ${mostConnections} drop
       iifname "IFCAGE" meta nfproto ipv6 drop
       iifname "IFCAGE" ${deaf}
     }
@@ -91,6 +96,7 @@ export function outerRules({ nameServers, direct }: Openings): string {
     }
     chain egress {
       ct state established,related accept
+      ct state new ct count over ${mostConnections} drop
 ${accepts(nameServers, direct)}
       meta nfproto ipv6 drop
       meta l4proto { tcp, udp } th dport 53 drop

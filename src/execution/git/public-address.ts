@@ -4,7 +4,8 @@ import os from 'node:os';
 
 // What is not the public Internet (IANA special-purpose registries, RFC 6890): strangers' repositories have no business there.
 const special4 = ['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'];
-const more4 = ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4'];
+// The last one is where Azure's hosts answer their virtual machines.
+const more4 = ['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4', '168.63.129.16/32'];
 
 /** The networks of IPv4 that are not the public Internet. */
 export const deniedSubnets: readonly string[] = [...special4, ...more4];
