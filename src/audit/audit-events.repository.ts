@@ -49,17 +49,26 @@ const columns = `id, occurred_at AS "occurredAt", (extract(epoch FROM occurred_a
   user_agent AS "userAgent", trace_id AS "traceId", details`;
 
 /** Each event as JSON, the name of a user of ours as it is now, and the time by the database's clock. */
-const insertSql = `
+const insertSql = recordingSql('$1');
+
+/**
+ * The same for statements that do a deed and record it at once: stores the events of a JSON parameter.
+ * @param condition on which they are stored
+ */
+export function recordingSql(parameter: string, condition = 'true'): string {
+  return `
   INSERT INTO audit_events (tenant_id, occurred_at, action, outcome, status, count, actor_kind, actor_id, actor_name,
                             api_key_id, resource_type, resource_id, address, user_agent, trace_id, details)
   SELECT e.tenant_id, now() - e.age_ms * interval '1 millisecond', e.action,
          CASE WHEN e.status IS NULL THEN 'allowed' ELSE 'refused' END, e.status, e.count, e.actor_kind, e.actor_id,
          coalesce(e.actor_name, (SELECT u.email FROM users u WHERE u.id = e.actor_id AND u.tenant_id = e.tenant_id)),
          e.api_key_id, e.resource_type, e.resource_id, e.address, e.user_agent, e.trace_id, e.details
-  FROM jsonb_to_recordset($1::jsonb) AS e (
+  FROM jsonb_to_recordset(${parameter}::jsonb) AS e (
     tenant_id uuid, age_ms double precision, action text, status smallint, count integer, actor_kind text, actor_id uuid,
     actor_name text, api_key_id uuid, resource_type text, resource_id text, address text, user_agent text, trace_id text,
-    details jsonb)`;
+    details jsonb)
+  WHERE ${condition}`;
+}
 
 const removedAtOnce = 1_000;
 
@@ -68,7 +77,7 @@ export class AuditEventsRepository {
   public constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   public async insert(database: DataSource | EntityManager, events: readonly DueRefusal[]): Promise<void> {
-    await query(database, insertSql, [JSON.stringify(events.map(recordOf))]);
+    await query(database, insertSql, [asParameter(events)]);
   }
 
   /** Beside every request. */
@@ -116,6 +125,11 @@ export class AuditEventsRepository {
     );
     return gone.length === removedAtOnce;
   }
+}
+
+/** Events as `recordingSql` takes them. */
+export function asParameter(events: readonly DueRefusal[]): string {
+  return JSON.stringify(events.map(recordOf));
 }
 
 function recordOf({ event, count, ageMs }: DueRefusal): object {

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Caller } from '../access/caller';
 import { type Actor, actorOf, anonymous, type AuditAction, type Details, type Resource } from './audit-event';
-import { AuditEventsRepository } from './audit-events.repository';
+import { asParameter, AuditEventsRepository } from './audit-events.repository';
+import type { DueRefusal } from './refusals';
 import { Visit } from './visit';
 
 /** What was done, in the words of who did it. */
@@ -25,17 +26,24 @@ export class AuditLog {
    * @param manager of the transaction: the event is kept exactly when the deed is
    * @param who does it; a visit where nobody is signed in yet
    */
-  public async record(
-    manager: EntityManager,
-    who: Caller | Visit,
-    { action, resource, details = {}, by, status }: Deed,
-  ): Promise<void> {
-    const actor = by === undefined ? actorBehind(who) : { ...anonymous, kind: 'user' as const, ...by };
-    await this.events.insert(manager, [
-      { event: { action, actor, resource, origin: who.origin, details, status: status ?? null }, count: 1, ageMs: 0 },
-    ]);
+  public async record(manager: EntityManager, who: Caller | Visit, deed: Deed): Promise<void> {
+    await this.events.insert(manager, [eventOf(who, deed)]);
     if (who instanceof Visit) who.isRecorded = true;
   }
+
+  /** The event for a statement that does the deed as well (`recordingSql`). */
+  public parameter(caller: Caller, deed: Deed): string {
+    return asParameter([eventOf(caller, deed)]);
+  }
+}
+
+function eventOf(who: Caller | Visit, { action, resource, details = {}, by, status }: Deed): DueRefusal {
+  const actor = by === undefined ? actorBehind(who) : { ...anonymous, kind: 'user' as const, ...by };
+  return {
+    event: { action, actor, resource, origin: who.origin, details, status: status ?? null },
+    count: 1,
+    ageMs: 0,
+  };
 }
 
 function actorBehind(who: Caller | Visit): Actor {

@@ -1,3 +1,5 @@
+import type { BuildLogAppended } from '../events/build-events';
+
 /**
  * Stores one chunk and numbers its lines, in one statement: the counter row is updated only while the guard holds, and
  * what it returns feeds the insert. $1 build, $2 line count, $3–$6 lines by level, $7 the lines; what a statement needs
@@ -15,6 +17,42 @@ function storing(set: string, guard: string): string {
       SELECT $1, first_line, $2::int, $3::int, $4::int, $5::int, $6::int, $7 FROM counter WHERE $2::int > 0
     )
     SELECT first_line AS "firstLine" FROM counter`;
+}
+
+/**
+ * The same for statements that change a build as well: the tables `counter` and `chunk` for their `WITH`, which store one
+ * chunk for each row of `told` (build_id, line_count, debug_count, info_count, warn_count, error_count, lines, outcome), and
+ * with an outcome close the log. `counter` has what was stored, as `ToldLines` wants it.
+ */
+export const tellingSql = `
+  counter AS (
+    UPDATE build_logs l SET
+      total_lines = l.total_lines + told.line_count,
+      closed_at = CASE WHEN told.outcome IS NOT NULL THEN now() END,
+      outcome = told.outcome,
+      writer_token = CASE WHEN told.outcome IS NULL THEN l.writer_token END
+    FROM told WHERE l.build_id = told.build_id AND l.closed_at IS NULL AND l.deleted_at IS NULL
+    RETURNING told.*, l.total_lines - told.line_count AS first_line
+  ), chunk AS (
+    INSERT INTO build_log_chunks
+      (build_id, first_line, line_count, debug_count, info_count, warn_count, error_count, lines)
+    SELECT build_id, first_line, line_count, debug_count, info_count, warn_count, error_count, lines FROM counter
+  )`;
+
+/** What `counter` of `tellingSql` says, with the names of its columns. */
+export interface ToldLines {
+  readonly build_id: string;
+  readonly first_line: number;
+  readonly line_count: number;
+  readonly lines: string;
+  readonly outcome: string | null;
+}
+
+/** The event to publish after the commit; null when the log took no lines any more. */
+export function toldEvent(told: ToldLines | null): BuildLogAppended | null {
+  if (told === null) return null;
+  const { build_id: buildId, first_line: firstLine, line_count: lineCount, lines, outcome } = told;
+  return { buildId, firstLine, totalLines: firstLine + lineCount, lines, ended: outcome !== null };
 }
 
 /** A flush of the writer with token $8, its $9th: the fence is in the row that the statement locks. */

@@ -1,7 +1,12 @@
 import { Injectable } from '@nestjs/common';
+import DataLoader from 'dataloader';
 import { DataSource, type EntityManager } from 'typeorm';
+import { recordingSql } from '../audit/audit-events.repository';
+import { logEntry, type LogEntry } from '../build-logs/log-entry';
+import { tellingSql, type ToldLines, toldEvent } from '../build-logs/log-statements';
 import { columnsOf } from '../database/columns';
 import { query } from '../database/query';
+import type { BuildLogAppended } from '../events/build-events';
 import { offsetOf } from '../http/page';
 import { noDeletionOf } from '../projects/deletion-lock';
 import type { ListBuildsQuery } from './build-requests.dto';
@@ -20,11 +25,19 @@ export interface MadeBuild {
   readonly autoStart: boolean;
 }
 
-/** A build that was just started, and its place in the queue, from 1. */
-export interface StartedBuild {
+/** A build that was just changed, and the lines of its log that must be told once the transaction is committed. */
+export interface ChangedBuild {
   readonly build: BuildEntity;
-  readonly place: number;
+  readonly log: BuildLogAppended | null;
 }
+
+/** A build as a user names it. */
+export interface BuildKey {
+  readonly tenantId: string;
+  readonly id: string;
+}
+
+const mostReadAtOnce = 100;
 
 /**
  * Every statement about builds on behalf of a user takes the user's tenant; a deleted build is as good as absent.
@@ -32,6 +45,16 @@ export interface StartedBuild {
  */
 @Injectable()
 export class BuildsRepository {
+  /**
+   * What is asked for in one turn of the event loop is read by one statement: under load most of the cost of a read is that
+   * of going to the database and back. Nothing is kept beyond the answer.
+   */
+  private readonly reads = new DataLoader<BuildKey, BuildEntity | null>((keys) => this.findAll(keys), {
+    cache: false,
+    maxBatchSize: mostReadAtOnce,
+    batchScheduleFn: (read) => void setImmediate(read),
+  });
+
   public constructor(private readonly dataSource: DataSource) {}
 
   /** Null when the tenant has no such project. The trigger on the table numbers the build. */
@@ -75,13 +98,8 @@ export class BuildsRepository {
     );
   }
 
-  public async find(tenantId: string, id: string): Promise<BuildEntity | null> {
-    const [row] = await query<BuildEntity>(
-      this.dataSource,
-      `SELECT ${this.columns} FROM builds b WHERE b.id = $2 AND b.tenant_id = $1 AND b.deleted_at IS NULL`,
-      [tenantId, id],
-    );
-    return row ?? null;
+  public find(tenantId: string, id: string): Promise<BuildEntity | null> {
+    return this.reads.load({ tenantId, id });
   }
 
   /** The ids of a page come from an index alone; only its builds are then read from the table. */
@@ -117,37 +135,52 @@ export class BuildsRepository {
     return row?.total ?? 0;
   }
 
-  /** Null when it is not queued. */
-  public async start(manager: EntityManager, tenantId: string, id: string): Promise<StartedBuild | null> {
+  /**
+   * Starts a queued build, tells its log and records the event; null when it is not queued.
+   * @param message the line of the log, with `{number}` for the number of the build and `{place}` for its place in the queue
+   * @param event as `recordingSql` takes it; null records none
+   */
+  public async start(
+    database: DataSource | EntityManager,
+    { tenantId, id }: BuildKey,
+    message: string,
+    event: string | null,
+  ): Promise<ChangedBuild | null> {
     const { from, to } = transitions.start;
-    const [row] = await query<BuildEntity & { place: number }>(
-      manager,
+    return this.change(
+      database,
       `UPDATE builds b SET status = '${to}', started_at = now(), updated_at = now()
        WHERE b.id = $2 AND b.tenant_id = $1 AND b.status = '${from}' AND b.deleted_at IS NULL
        RETURNING ${this.columns}, ${placeSql('b')} AS place`,
-      [tenantId, id],
+      `SELECT id AS build_id, 1 AS line_count, 0 AS debug_count, 1 AS info_count, 0 AS warn_count, 0 AS error_count,
+              replace(replace($4, '{number}', "buildNumber"::text), '{place}', place::text) AS lines, NULL::text AS outcome
+       FROM changed`,
+      [tenantId, id, event, JSON.stringify(logEntry('INFO', message))],
     );
-    if (row === undefined) return null;
-    const { place, ...build } = row;
-    return { build, place };
   }
 
-  /** Null when it is not in progress. A lease stays with its worker, which stops the build and then gives it back. */
+  /**
+   * Cancels a build in progress, tells its log and records the event; null when it is not in progress. A lease stays with its
+   * worker, which stops the build and then gives it back; of a build that no worker has the log ends with the second line.
+   */
   public async cancel(
-    manager: EntityManager,
-    tenantId: string,
-    id: string,
+    { tenantId, id }: BuildKey,
     reason: string | null,
-  ): Promise<BuildEntity | null> {
+    lines: readonly [asked: LogEntry, ended: LogEntry],
+    event: string,
+  ): Promise<ChangedBuild | null> {
     const { from, to } = transitions.cancel;
-    const [row] = await query<BuildEntity>(
-      manager,
-      `UPDATE builds b SET status = '${to}', error_message = $3, completed_at = now(), updated_at = now()
+    const [asked, ended] = lines.map((line) => JSON.stringify(line));
+    return this.change(
+      this.dataSource,
+      `UPDATE builds b SET status = '${to}', error_message = $4, completed_at = now(), updated_at = now()
        WHERE b.id = $2 AND b.tenant_id = $1 AND b.status = '${from}' AND b.deleted_at IS NULL
        RETURNING ${this.columns}`,
-      [tenantId, id, reason],
+      `SELECT id AS build_id, 1 + ends AS line_count, 0 AS debug_count, ends AS info_count, 1 AS warn_count, 0 AS error_count,
+              CASE ends WHEN 1 THEN $5 || E'\\n' || $6 ELSE $5 END AS lines, CASE ends WHEN 1 THEN status END AS outcome
+       FROM changed, LATERAL (SELECT ("leaseToken" IS NULL)::int AS ends) AS last`,
+      [tenantId, id, event, reason, asked, ended],
     );
-    return row ?? null;
   }
 
   /**
@@ -177,6 +210,41 @@ export class BuildsRepository {
       [tenantId, value, most],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /**
+   * Changes a build, tells its log and records the event, in one statement: each more would be a way to the database and back
+   * while the row is locked.
+   * @param told a SELECT from the `changed` row, as `tellingSql` wants it
+   */
+  private async change(
+    database: DataSource | EntityManager,
+    update: string,
+    told: string,
+    values: readonly unknown[],
+  ): Promise<ChangedBuild | null> {
+    const [row] = await query<BuildEntity & { told: ToldLines | null }>(
+      database,
+      `WITH changed AS (${update}), told AS (${told}), ${tellingSql},
+       event AS (${recordingSql('$3', 'EXISTS (SELECT FROM changed)')})
+       SELECT changed.*, to_json(counter) AS told FROM changed LEFT JOIN counter ON counter.build_id = changed.id`,
+      values,
+    );
+    if (row === undefined) return null;
+    const { told: stored, ...build } = row;
+    return { build, log: toldEvent(stored) };
+  }
+
+  /** In the order of the keys; null for what is absent, deleted or another tenant's. */
+  private async findAll(keys: readonly BuildKey[]): Promise<(BuildEntity | null)[]> {
+    const rows = await query<BuildEntity>(
+      this.dataSource,
+      `SELECT ${this.columns} FROM unnest($1::uuid[], $2::uuid[]) AS k (tenant_id, id)
+       JOIN builds b ON b.id = k.id AND b.tenant_id = k.tenant_id AND b.deleted_at IS NULL`,
+      [keys.map(({ tenantId }) => tenantId), keys.map(({ id }) => id)],
+    );
+    const found = new Map(rows.map((row) => [`${row.tenantId} ${row.id}`, row]));
+    return keys.map(({ tenantId, id }) => found.get(`${tenantId} ${id}`) ?? null);
   }
 
   /** The project's row, which numbers its builds, is locked until the commit: so nothing is asked for a second time. */

@@ -10,8 +10,7 @@ import { asPartOfLine, logEntry } from '../build-logs/log-entry';
 import { LogPublisher } from '../build-logs/log-publisher';
 import { isUniqueViolation } from '../database/database-errors';
 import { Notifications } from '../database/notifications';
-import { transact } from '../database/transact';
-import type { BuildLogAppended } from '../events/build-events';
+import { transact, untilDecided } from '../database/transact';
 import { ApiError } from '../http/api-error';
 import { Idempotency } from '../http/idempotency';
 import { pageOf } from '../http/page';
@@ -20,14 +19,9 @@ import { ProjectsRepository } from '../projects/projects.repository';
 import type { CancelBuildDto, CreateBuildDto, ListBuildsQuery } from './build-requests.dto';
 import type { BuildStatus } from './build-state';
 import { type BuildDto, type BuildListDto, toBuild } from './build.dto';
-import type { BuildEntity } from './build.entity';
-import { BuildsRepository, type MadeBuild } from './builds.repository';
+import { BuildsRepository, type ChangedBuild, type MadeBuild } from './builds.repository';
 
-/** A started build, and the line of its log that must be told once the transaction is committed. */
-interface Started {
-  readonly build: BuildEntity;
-  readonly log: BuildLogAppended | null;
-}
+const startedMessage = 'Build #{number} started; waiting for a worker, place {place} in the queue';
 
 /** How many builds of a project one statement hides, so that it stays far from its time limit. */
 const hiddenAtOnce = 2_000;
@@ -98,12 +92,9 @@ export class BuildsService {
   }
 
   public async start(caller: Caller, id: string): Promise<BuildDto> {
-    const started = await transact(this.dataSource, async (manager) => {
-      const one = await this.startIn(manager, caller.tenantId, id);
-      if (one !== null)
-        await this.audit.record(manager, caller, { action: 'build.start', resource: { type: 'build', id } });
-      return one;
-    });
+    const event = this.audit.parameter(caller, { action: 'build.start', resource: { type: 'build', id } });
+    const key = { tenantId: caller.tenantId, id };
+    const started = await untilDecided(() => this.builds.start(this.dataSource, key, startedMessage, event));
     if (started === null) {
       return this.refuse(caller, id, (status) => `Only a queued build can be started; this one is ${status}`);
     }
@@ -114,23 +105,11 @@ export class BuildsService {
   /** Once this returns, no later outcome can replace `cancelled`; the worker ends the process tree and the log. */
   public async cancel(caller: Caller, id: string, { reason }: CancelBuildDto): Promise<BuildDto> {
     const text = reason === undefined || reason === '' ? null : reason;
-    const cancelled = await this.withdrawing(id, async (manager) => {
-      const build = await this.builds.cancel(manager, caller.tenantId, id, text);
-      if (build === null) return null;
-      const asked = logEntry(
-        'WARN',
-        text === null ? 'Cancelled by request' : `Cancelled by request: ${asPartOfLine(text)}`,
-      );
-      const log =
-        build.leaseToken === null
-          ? await this.logs.close(manager, id, build.status, [
-              asked,
-              logEntry('INFO', 'Stopped before a worker took it'),
-            ])
-          : await this.logs.append(manager, id, [asked]);
-      await this.audit.record(manager, caller, { action: 'build.cancel', resource: { type: 'build', id } });
-      return { build, log };
-    });
+    const asked = text === null ? 'Cancelled by request' : `Cancelled by request: ${asPartOfLine(text)}`;
+    const lines = [logEntry('WARN', asked), logEntry('INFO', 'Stopped before a worker took it')] as const;
+    const event = this.audit.parameter(caller, { action: 'build.cancel', resource: { type: 'build', id } });
+    const key = { tenantId: caller.tenantId, id };
+    const cancelled = await this.withdrawing(id, () => untilDecided(() => this.builds.cancel(key, text, lines, event)));
     if (cancelled === null) {
       return this.refuse(caller, id, (status) => `Only a build in progress can be cancelled; this one is ${status}`);
     }
@@ -141,12 +120,14 @@ export class BuildsService {
 
   public async delete(caller: Caller, id: string): Promise<void> {
     const { tenantId } = caller;
-    const logs = await this.withdrawing(id, async (manager) => {
-      const hidden = await this.builds.markDeleted(manager, tenantId, { id }, 1);
-      if (hidden.length === 0) return null;
-      await this.audit.record(manager, caller, { action: 'build.delete', resource: { type: 'build', id } });
-      return this.logs.markDeleted(manager, hidden);
-    });
+    const logs = await this.withdrawing(id, () =>
+      transact(this.dataSource, async (manager) => {
+        const hidden = await this.builds.markDeleted(manager, tenantId, { id }, 1);
+        if (hidden.length === 0) return null;
+        await this.audit.record(manager, caller, { action: 'build.delete', resource: { type: 'build', id } });
+        return this.logs.markDeleted(manager, hidden);
+      }),
+    );
     if (logs === null) throw buildNotFound();
     for (const log of logs) this.publisher.publish(log);
     this.notifications.wake({ kind: 'control', buildId: id });
@@ -175,9 +156,9 @@ export class BuildsService {
   }
 
   /** When the answer to the commit is lost the build may be withdrawn all the same: then its worker is to look. */
-  private async withdrawing<Result>(id: string, work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+  private async withdrawing<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
     try {
-      return await transact(this.dataSource, work);
+      return await work();
     } catch (error) {
       this.notifications.wake({ kind: 'control', buildId: id });
       throw error;
@@ -196,7 +177,7 @@ export class BuildsService {
     insert: (manager: EntityManager, id: string) => Promise<MadeBuild | null>,
   ): Promise<BuildDto | null> {
     const { tenantId } = caller;
-    const started: Started[] = [];
+    const started: ChangedBuild[] = [];
     const make = async (manager: EntityManager): Promise<BuildDto> => {
       // The log and the event first: a new build locks its project until the commit, and all other new ones of it wait.
       const id = randomUUID();
@@ -204,7 +185,7 @@ export class BuildsService {
       await this.audit.record(manager, caller, { ...deed, resource: { type: 'build', id } });
       const made = await insert(manager, id);
       if (made === null) throw new NothingMade();
-      const start = made.autoStart ? await this.startIn(manager, tenantId, id) : null;
+      const start = made.autoStart ? await this.builds.start(manager, { tenantId, id }, startedMessage, null) : null;
       if (start !== null) started.push(start);
       return toBuild(start?.build ?? made.build);
     };
@@ -220,18 +201,7 @@ export class BuildsService {
     }
   }
 
-  private async startIn(manager: EntityManager, tenantId: string, id: string): Promise<Started | null> {
-    const started = await this.builds.start(manager, tenantId, id);
-    if (started === null) return null;
-    const { build, place } = started;
-    const line = logEntry(
-      'INFO',
-      `Build #${build.buildNumber} started; waiting for a worker, place ${place} in the queue`,
-    );
-    return { build, log: await this.logs.append(manager, id, [line]) };
-  }
-
-  private announceStart({ log }: Started): void {
+  private announceStart({ log }: ChangedBuild): void {
     this.publisher.publish(log);
     this.notifications.wake({ kind: 'queue' });
   }
