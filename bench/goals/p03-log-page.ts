@@ -1,5 +1,5 @@
 import { alternate } from '../harness/alternate';
-import { Floor } from '../harness/floor';
+import { ServerProcess } from '../harness/server-process';
 import type { Goal } from '../harness/goal';
 import { Installation } from '../harness/installation';
 import { linesPerChunk, makeLongLog } from '../harness/long-log';
@@ -15,7 +15,7 @@ export const logPage: Goal = {
     const [requests, rounds] = isQuick ? [50, 3] : [300, 5];
     const far = lines * 0.99;
     const installation = await Installation.open();
-    const floor = await Floor.start('chunk-read', installation.postgres.url);
+    const floor = await ServerProcess.floor('chunk-read', installation.postgres.url);
     try {
       const { id: projectId } = await installation.project();
       const { id } = await makeLongLog(installation, projectId, lines);

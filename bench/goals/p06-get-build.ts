@@ -1,6 +1,6 @@
 import { alternate } from '../harness/alternate';
 import { CpuMeter } from '../harness/cpu';
-import { Floor } from '../harness/floor';
+import { ServerProcess } from '../harness/server-process';
 import type { Goal } from '../harness/goal';
 import { loadHttp } from '../harness/http-load';
 import { Installation } from '../harness/installation';
@@ -11,7 +11,7 @@ export const getBuild: Goal = {
   async measure({ isQuick }) {
     const [seconds, rounds] = isQuick ? [2, 3] : [8, 5];
     const installation = await Installation.open();
-    const floor = await Floor.start('express-build', installation.postgres.url);
+    const floor = await ServerProcess.floor('express-build', installation.postgres.url);
     try {
       const { id } = await installation.tenant.create(await installation.project(), { branch: 'main' });
       const ours = { url: `${installation.service.url}/api/v1/builds/${id}`, token: installation.token };

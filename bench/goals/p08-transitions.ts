@@ -1,34 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { alternate } from '../harness/alternate';
 import { CpuMeter, type Work } from '../harness/cpu';
-import { Floor } from '../harness/floor';
+import { ServerProcess } from '../harness/server-process';
 import type { Goal } from '../harness/goal';
 import { Installation } from '../harness/installation';
 import { runProgram } from '../harness/program';
+import { queuedBuilds } from '../harness/queued-builds';
 
 const transitions = ['start', 'cancel'] as const;
-const projects = 20;
-
-/** Queued builds, put into the store past the product; the triggers number and count them. */
-async function queuedBuilds({ postgres, tenant }: Installation, builds: number): Promise<string[]> {
-  const made = await Promise.all(
-    Array.from({ length: projects }, () => tenant.project({ repository_url: 'https://git.example.com/a.git' })),
-  );
-  const ids = Array.from({ length: builds }, () => randomUUID());
-  await postgres.sql('INSERT INTO build_logs (build_id, tenant_id) SELECT id, $2 FROM unnest($1::uuid[]) id', [
-    ids,
-    tenant.id,
-  ]);
-  await postgres.sql(
-    `INSERT INTO builds (id, tenant_id, project_id, build_number, git_branch)
-     SELECT id, $2, ($3::uuid[])[number % $4 + 1], 1, 'main' FROM unnest($1::uuid[]) WITH ORDINALITY ids (id, number)`,
-    [ids, tenant.id, made.map(({ id }) => id), projects],
-  );
-  return ids;
-}
 
 export const transitionsOfBuilds: Goal = {
   id: 'P8',
@@ -38,7 +19,7 @@ export const transitionsOfBuilds: Goal = {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'image-factory-bench-'));
     const installation = await Installation.open();
     const { postgres, service, token } = installation;
-    const floor = await Floor.start('express-transition', postgres.url);
+    const floor = await ServerProcess.floor('express-transition', postgres.url);
     try {
       const ids = await queuedBuilds(installation, perRound * (rounds + 1));
       await postgres.sql('CREATE TABLE bench_builds (LIKE builds INCLUDING ALL)');

@@ -1,7 +1,7 @@
 import { FramedLines } from '../../src/build-logs/framed-lines';
 import { alternate } from '../harness/alternate';
 import { CpuMeter } from '../harness/cpu';
-import { Floor } from '../harness/floor';
+import { ServerProcess } from '../harness/server-process';
 import type { Goal } from '../harness/goal';
 import { Installation } from '../harness/installation';
 import { linesPerChunk, makeLongLog } from '../harness/long-log';
@@ -14,7 +14,7 @@ export const replay: Goal = {
     const [lines, rounds] = isQuick ? [200_000, 3] : [1_000_000, 5];
     const installation = await Installation.open();
     const { postgres, service, token } = installation;
-    const floor = await Floor.start('frame-cursor', postgres.url);
+    const floor = await ServerProcess.floor('frame-cursor', postgres.url);
     try {
       const { id } = await makeLongLog(installation, (await installation.project()).id, lines);
       const [chunk] = await postgres.sql<{ lines: string }>('SELECT lines FROM build_log_chunks LIMIT 1');

@@ -18,7 +18,9 @@ export async function tenantWithBuilds({ service, postgres }: Installation, buil
      INSERT INTO builds (tenant_id, project_id, build_number, status, git_branch, commit_verified, created_at, updated_at,
                          started_at, claimed_at, completed_at)
      SELECT $2, ($1::uuid[])[number % $3 + 1], number / $3 + 1, 'success', 'main', true, at, at, at, at, at
-     FROM quiet, generate_series(0, $4::int - 1) number, LATERAL (SELECT now() - number * interval '1 second' AS at) times`,
+     FROM quiet, generate_series(0, $4::int - 1) number, LATERAL (SELECT now() - number * interval '1 second' AS at) times
+     -- Between two builds of a tenant lie those of others.
+     ORDER BY md5(number::text)`,
     [ids, tenant.id, projects, builds],
   );
   return tenant;

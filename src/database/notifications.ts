@@ -18,9 +18,12 @@ export type Wake =
 const channel = 'image_factory';
 const retryMs = 250;
 
+/** From one statement to the next: each wakes every replica, and the lines of a moment are read at once. */
+const gatherMs = 5;
+
 /**
- * LISTEN/NOTIFY on two connections of its own, one channel. Sending is coalesced: while one statement is under way,
- * later wakes of the same build replace each other, and the next statement carries all that gathered. What could not be
+ * LISTEN/NOTIFY on two connections of its own, one channel. Sending is coalesced: while one statement is under way or less
+ * than 5 ms old, later wakes of the same build replace each other, and the next statement carries all that gathered. What could not be
  * sent waits until the database answers again.
  */
 @Injectable()
@@ -33,6 +36,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   private receiver: WatchedClient | undefined;
   private sender: WatchedClient | undefined;
   private flushing: Promise<void> | undefined;
+  private lastSentAt = Number.NEGATIVE_INFINITY;
 
   public constructor(@Inject(DATABASE_ADDRESS) private readonly address: DatabaseAddress) {}
 
@@ -85,6 +89,9 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   private async flush(): Promise<void> {
     for (let failures = 0; this.pending.size > 0;) {
+      const wait = this.lastSentAt + gatherMs - performance.now();
+      if (wait > 0) await sleep(wait, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+      this.lastSentAt = performance.now();
       const wakes = [...this.pending.values()];
       this.pending.clear();
       try {
