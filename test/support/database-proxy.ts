@@ -1,18 +1,21 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import path from 'node:path';
+import { StatementReader } from './statement-reader';
 
 /** What all connections through a proxy are subject to. */
 interface Trouble {
   delayMs: number;
-  /** The answer to the COMMIT of the next transaction with such a statement gets lost, and its connection with it. */
+  /** The answer to the commit of the next transaction with such a statement gets lost, and its connection with it. */
   lostCommitOf: RegExp | undefined;
 }
 
 /** A connection through the proxy: the service is outside, the database inside. */
 class Pair {
   private isSilent = false;
-  private transaction = '';
+  private readonly reader = new StatementReader();
+  /** Its statements so far; null outside of one, where each statement is committed by itself. */
+  private transaction: string | null = null;
   private losesAnswer = false;
 
   public constructor(
@@ -58,14 +61,20 @@ class Pair {
   }
 
   private watch(chunk: Buffer): void {
-    const text = chunk.toString('latin1');
-    this.transaction = text.includes('START TRANSACTION') ? text : this.transaction + text;
-    if (!text.includes('COMMIT')) return;
-    if (this.trouble.lostCommitOf?.test(this.transaction) === true) {
-      this.trouble.lostCommitOf = undefined;
-      this.losesAnswer = true;
+    for (const statement of this.reader.read(chunk)) {
+      if (statement.includes('START TRANSACTION')) this.transaction = '';
+      else if (statement.includes('COMMIT')) this.committing(this.transaction ?? '');
+      else if (statement.includes('ROLLBACK')) this.transaction = null;
+      else if (this.transaction === null) this.committing(statement);
+      else this.transaction += statement;
     }
-    this.transaction = '';
+  }
+
+  private committing(statements: string): void {
+    this.transaction = null;
+    if (this.trouble.lostCommitOf?.test(statements) !== true) return;
+    this.trouble.lostCommitOf = undefined;
+    this.losesAnswer = true;
   }
 }
 
