@@ -3,6 +3,7 @@ import { ingest } from './p01-ingest';
 import { disk } from './p02-disk';
 import { logPage } from './p03-log-page';
 import { fanOut } from './p04-fan-out';
+import { live } from './p05-live';
 import { getBuild } from './p06-get-build';
 import { listBuilds } from './p07-list-builds';
 import { transitionsOfBuilds } from './p08-transitions';
@@ -18,6 +19,7 @@ export const goals: readonly Goal[] = [
   disk,
   logPage,
   fanOut,
+  live,
   getBuild,
   listBuilds,
   transitionsOfBuilds,

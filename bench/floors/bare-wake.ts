@@ -1,6 +1,6 @@
-// The other process of the floor of wake-delay: tells when it has been notified and has read a row.
+// The floor of waking another process: tells when it has been notified and has read a row.
 import { Client } from 'pg';
-import { wallClockMs } from './wall-clock';
+import { wallClockMs } from '../harness/wall-clock';
 
 async function main(): Promise<void> {
   const [listener, reader] = [1, 2].map(() => new Client({ connectionString: process.argv[2] }));
