@@ -146,3 +146,31 @@ it.each(['-', '--mount=', '--mount', '\\\n', '\\', '"', "--mount='", '#\n'])(
     expect(performance.now() - begun).toBeLessThan(5_000);
   },
 );
+
+it.each([
+  'ARG M=mount\nRUN --$M=type=cache,id=../../..,target=/y ls /y',
+  'ARG N=n\nRUN --mo${N}unt=type=bind,from=x ls',
+  String.raw`RUN --mo\\unt=type=bind,from=x ls`,
+  `RUN --m'""'ount=type=bind,from=x ls`,
+  String.raw`RUN --mount=type=bind,f\\rom=x ls`,
+  `RUN --mount=type=bind,f'""'rom=x ls`,
+  `RUN --mount=type=bind,'"from=x"' ls`,
+  'RUN --mount=type=cache,target="/a b" --$M=type=bind,from=x ls',
+  'ONBUILD RUN --$M=type=bind,from=x ls',
+  'RUN \\\n  --$M=type=bind,from=x ls',
+])('refuses a flag that the engine would make another of: %j', (step) => {
+  const text = `FROM scratch\n${step}\n`;
+  expect(() => checkPolicy({ name: 'Dockerfile', text, version: [1, 28, 2] })).toThrow(
+    /cannot be checked before the build/,
+  );
+});
+
+it.each([
+  'RUN cmd --$FLAG',
+  'RUN --mount=type=cache,target="/a" cmd --x"$Y"=1',
+  'COPY --chown=$USER a b',
+  'ENV A=--$B',
+])('leaves alone what is no flag of the engine, or plainly named: %j', (step) => {
+  const text = `FROM scratch\n${step}\n`;
+  expect(checkPolicy({ name: 'Dockerfile', text, version: [1, 28, 2] }).sources).toEqual([]);
+});

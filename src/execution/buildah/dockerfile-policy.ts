@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { BuildFailure } from '../image-builder';
-import { findFlags, longestFlag } from './flags';
+import { disguisedFlags, findFlags, longestFlag } from './flags';
 
 /** What of a Dockerfile, or of what a base image adds to it, is looked at before the engine sees it. */
 export interface PolicySource {
@@ -52,6 +52,12 @@ export function checkPolicy({ name, text, version }: PolicySource): PlannedMount
   }
   const mounts: PlannedMounts = { sources: [], caches: [] };
   if (isCorrected(version)) return mounts;
+  for (const { line, value } of disguisedFlags(text)) {
+    refuse(
+      line,
+      `${value}: a flag whose name has variables or quotes cannot be checked before the build; that needs ${needs}`,
+    );
+  }
   for (const { line, value } of findFlags(text, 'mount')) {
     const options = read(value);
     const danger = dangerOf(value, options);
@@ -100,6 +106,7 @@ function cachesOf(options: Options): string[] {
 function dangerOf(mount: string, options: Options): string | null {
   if (mount.length >= longestFlag) return 'it is too long to be checked before the build';
   if (mount.includes('$')) return 'its variables cannot be checked before the build';
+  if (/["'\\`]/.test(mount)) return 'its quotes cannot be checked before the build';
   if (valuesOf(options, 'from').length > 0) return 'a link in that image could show files of the host (CVE-2024-1753)';
   if (valuesOf(options, 'bind-propagation').length > 0) return 'it could mount directories of the host (CVE-2024-9407)';
   const paths = valuesOf(options, 'id', 'target', 'dst', 'destination', 'source', 'src');

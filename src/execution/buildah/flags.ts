@@ -28,6 +28,35 @@ export function* findFlags(text: string, name: string): Generator<Flag> {
   }
 }
 
+const takingFlags = /^(?:run|copy|add|from|healthcheck)$/i;
+
+/**
+ * Flags whose names are not written plainly: the engine expands variables in them and takes quotes away a second time, so they
+ * may become any other.
+ */
+export function* disguisedFlags(text: string): Generator<Flag> {
+  for (const { line, joined } of logicalLines(text.replaceAll('\r', ''))) {
+    for (const variant of new Set([joined.replaceAll(joint, ''), joined.replace(/\0[ \t]*/g, '')])) {
+      for (const word of flagWords(variant)) {
+        const [name = ''] = word.split('=', 1);
+        if (/[$"'\\`]/.test(name)) yield { line, value: word.slice(0, longestFlag) };
+      }
+    }
+  }
+}
+
+/** The words of an instruction that stand where its flags do, as they are written. */
+function* flagWords(text: string): Generator<string> {
+  const words = text.match(/(?:\\.|"(?:\\.|[^"\\])*(?:"|$)|'(?:\\.|[^'\\])*(?:'|$)|[^ \t\v\f"'\\]|\\$)+/g) ?? [];
+  let at = 0;
+  while (/^onbuild$/i.test(words[at] ?? '')) at += 1;
+  if (!takingFlags.test(words[at] ?? '')) return;
+  for (const word of words.slice(at + 1)) {
+    if (!word.replace(/["'\\`]/g, '').startsWith('--')) return;
+    yield word;
+  }
+}
+
 /** Both characters may be declared to continue a line, and the engine skips empty lines and comments behind them. */
 function logicalLines(text: string): { readonly line: number; readonly joined: string }[] {
   const lines: { line: number; joined: string }[] = [];
