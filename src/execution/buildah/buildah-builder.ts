@@ -5,8 +5,8 @@ import { probeBuildah } from './buildah-probe';
 import type { Cage } from '../cage/cage';
 import { ask } from '../cage/cage-identity';
 import { checkOptionalFile, findInCheckout } from './checkout-file';
-import { cacheDirectory, checkPolicy, isCorrected, type PlannedMounts } from './dockerfile-policy';
-import { planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
+import { cacheDirectory, checkPolicy, type PlannedMounts } from './dockerfile-policy';
+import { checkTriggers, planDockerfile, type BaseImage, type DockerfilePlan } from './dockerfile-plan';
 import { EngineOutput } from './engine-output';
 import { keepArchive } from './image-archive';
 import {
@@ -246,10 +246,9 @@ export class BuildahBuilder implements ImageBuilder {
 
   /** What a base image adds to the Dockerfile by ONBUILD is held to the same policy. @returns the caches of it */
   private async checkTriggers({ build, place, traits, signal }: Job, { image }: BaseImage): Promise<readonly string[]> {
-    if (isCorrected(traits.version)) return [];
     const lines: string[] = [];
     const { exitCode } = await place.buildah(
-      'own',
+      'none',
       [
         'inspect',
         '--type',
@@ -264,7 +263,9 @@ export class BuildahBuilder implements ImageBuilder {
     if (exitCode !== 0)
       throw new BuildFailure(`base image "${image.qualified}" cannot be inspected: ${lines.join(' ')}`);
     const name = `What base image "${image.qualified}" adds by ONBUILD,`;
-    const mounts = checkPolicy({ name, text: lines.join('\n'), version: traits.version });
+    const text = lines.filter((line) => line !== '').join('\n');
+    checkTriggers(name, text);
+    const mounts = checkPolicy({ name, text, version: traits.version });
     await checkSources(build, mounts);
     return mounts.caches;
   }

@@ -1,4 +1,4 @@
-import { planDockerfile, type DockerfilePlan } from './dockerfile-plan';
+import { checkTriggers, planDockerfile, type DockerfilePlan } from './dockerfile-plan';
 import { BuildFailure } from '../image-builder';
 
 const plan = (text: string, buildArgs: Record<string, string> = {}, hereDocuments = true): DockerfilePlan =>
@@ -89,6 +89,10 @@ describe('what no build can succeed with', () => {
     ['the name of a stage', `FROM scratch AS ${elsewhere}\nFROM ${elsewhere}\n`],
     ['what is no here-document', `FROM scratch\nADD a <<E\nFROM ${elsewhere}\nE\n`],
     ['what is one within quotes alone', `FROM scratch\nRUN echo "a <<E"\nFROM ${elsewhere}\n`],
+    ['a variable of the stage', `FROM scratch AS s\nFROM scratch\nARG X=${elsewhere}\nCOPY --from=\${X:-s} / /\n`],
+    ['quotes within quotes', `FROM scratch\nCOPY --from='"${elsewhere}"' / /\n`],
+    ['a needless stage that copies', `FROM scratch\nCOPY --from=${elsewhere} / /\nFROM scratch\nENV a=b\n`],
+    ['ONBUILD', `FROM scratch AS s\nONBUILD COPY --from=${elsewhere} / /\nFROM s\nENV a=b\n`],
     ['words of another escape character', `# escape=\`\nARG B=${elsewhere} C=\\" B=x "\nFROM $B\n`],
   ])('refuses another place than a registry behind %s', (_, text) => {
     expect(() => plan(text, {}, false)).toThrow(BuildFailure);
@@ -99,6 +103,23 @@ describe('what no build can succeed with', () => {
       expect(() => plan(`FROM \${${name}:-scratch}\n`, { [name]: elsewhere })).toThrow('names no image');
       expect(plan(`FROM \${${name}:-scratch}\n`, { [name]: '' }).baseImages).toEqual([]);
     }
+  });
+
+  it.each([
+    ['COPY --from=oci-archive:/x / /', '"oci-archive:/x" names no image'],
+    ['COPY --from=$X / /', 'from= takes no variables'],
+    ['RUN --mount=type=bind,from=dir:/etc,target=/y true', '"dir:/etc" names no image'],
+    ['FROM dir:/etc', 'it is no instruction for a stage'],
+    ['# escape=`', 'it is no instruction for a stage'],
+    ['COPY a \\\n b', 'it is no instruction for a stage'],
+  ])('refuses the trigger %j of a base image', (trigger, problem) => {
+    expect(() => { checkTriggers('What the image adds,', `LABEL a=b\n${trigger}`); }).toThrow(problem);
+  });
+
+  it('lets pass what base images usually add', () => {
+    const usual = ['COPY . /app', 'RUN npm install && npm cache clean', 'COPY --from=build /a /b', 'ARG NODE_ENV'];
+    expect(() => { checkTriggers('What the image adds,', usual.join('\n')); }).not.toThrow();
+    expect(() => { checkTriggers('What the image adds,', ''); }).not.toThrow();
   });
 
   it('keeps the escape characters of the first line', () => {

@@ -1,4 +1,4 @@
-import { DockerfileParser, From, Keyword, ModifiableInstruction, type Instruction } from 'dockerfile-ast';
+import { DockerfileParser, From, Keyword, ModifiableInstruction, Onbuild, type Instruction } from 'dockerfile-ast';
 import { GlobalArguments, ownPlatform } from './dockerfile-arguments';
 import { wordsOf } from './dockerfile-words';
 import { BuildFailure } from '../image-builder';
@@ -73,6 +73,7 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
   const certain = (at: Instruction, text: string): string =>
     escape !== '\\' && /[\\`]/.test(text) ? fail(at, `"${text}" cannot be read before the build`) : text;
   const expanded: Expand = (at, written) => {
+    if (!(at instanceof From)) return plain(at, written, fail);
     const readings = args.expand(certain(at, written), (problem) => fail(at, problem));
     const elsewhere = readings.find(namesOtherPlace);
     return elsewhere === undefined ? readings[0] : fail(at, noImage(written, elsewhere));
@@ -81,6 +82,9 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
   for (const instruction of dockerfile.getInstructions()) {
     const keyword = instruction.getKeyword();
     check(instruction, source, fail);
+    if (instruction instanceof Onbuild) {
+      for (const { at, written } of referencesOf(instruction.getTriggerInstruction())) plain(at, written, fail);
+    }
     if (keyword === 'FROM') {
       stages.push({ alias: aliasOf(instruction), instructions: [instruction] });
     } else if (stages.length > 0) {
@@ -104,6 +108,23 @@ export function planDockerfile(source: DockerfileSource): DockerfilePlan {
     stepCount: planned.reduce((sum, { steps }) => sum + steps, 0),
     baseImages,
   };
+}
+
+/**
+ * Refuses what of the instructions that a base image adds (ONBUILD) leads to files of the host. An image may have anything
+ * as such an instruction, not only what an engine would have put there.
+ * @throws BuildFailure that begins with `name`
+ */
+export function checkTriggers(name: string, text: string): void {
+  const failAt = (line: number, problem: string): never => {
+    throw new BuildFailure(`${name} line ${line}: ${problem}.`);
+  };
+  const fail: Fail = (at, problem) => failAt((at?.getRange().start.line ?? 0) + 1, problem);
+  const strange = text.split('\n').findIndex((line) => !/^[A-Za-z]+\s/.test(line) || /^FROM\s|\r/i.test(line));
+  if (text !== '' && strange >= 0) failAt(strange + 1, 'it is no instruction for a stage');
+  for (const at of DockerfileParser.parse(`${text}\n`).getInstructions()) {
+    for (const { written } of referencesOf(at)) plain(at, written, fail);
+  }
 }
 
 type Fail = (at: Instruction | null, problem: string) => never;
@@ -148,7 +169,7 @@ function resolve(
   for (const [index, stage] of [...stages.entries()].reverse()) {
     if (!needed.has(index)) {
       // Should the engine need it nevertheless, it must not find files of the host there.
-      for (const { at, written } of references(stage)) if (at instanceof From) expanded(at, written);
+      for (const { at, written } of references(stage)) expanded(at, written);
       continue;
     }
     const ofStage: BaseImage[] = [];
@@ -165,6 +186,17 @@ function resolve(
   }
   const byName = new Map(images.flat().map((each) => [each.image.qualified, each]));
   return { needed, baseImages: [...byName.values()] };
+}
+
+/** A stage's own variables, and quotes that the engine takes away twice, could make another place of it. */
+function plain(at: Instruction, written: string, fail: Fail): string {
+  if (/[$"'\\`]/.test(written)) {
+    return fail(
+      at,
+      `"${written}": from= takes no variables or quotes; give the image a stage, as in FROM ${written} AS name`,
+    );
+  }
+  return namesOtherPlace(written) ? fail(at, noImage(written, written)) : written;
 }
 
 function noImage(written: string, name: string): string {
@@ -206,18 +238,21 @@ function nameIn(from: Instruction): string {
 
 /** Every image or stage that a stage takes something from. */
 function references(stage: Stage): Reference[] {
-  return stage.instructions.flatMap((at): Reference[] => {
-    if (at instanceof From) {
-      const written = nameIn(at);
-      return [{ at, written, ofPlatform: at.getPlatformFlag()?.getValue() ?? null, mayBeNumber: false }];
-    }
-    const flags = at instanceof ModifiableInstruction ? at.getFlags() : [];
-    const sources = flags.map((flag) => {
-      if (flag.getName() === 'from') return flag.getValue();
-      return flag.getName() === 'mount' ? /(?:^|,)from=([^,]*)/.exec(flag.getValue() ?? '')?.[1] : null;
-    });
-    return sources
-      .filter((written) => typeof written === 'string' && written !== '')
-      .map((written) => ({ at, written: String(written), ofPlatform: null, mayBeNumber: true }));
+  return stage.instructions.flatMap(referencesOf);
+}
+
+function referencesOf(at: Instruction | null): Reference[] {
+  if (at instanceof From) {
+    const written = nameIn(at);
+    return [{ at, written, ofPlatform: at.getPlatformFlag()?.getValue() ?? null, mayBeNumber: false }];
+  }
+  if (!(at instanceof ModifiableInstruction)) return [];
+  const flags = at.getFlags();
+  const sources = flags.map((flag) => {
+    if (flag.getName() === 'from') return flag.getValue();
+    return flag.getName() === 'mount' ? /(?:^|,)from=([^,]*)/.exec(flag.getValue() ?? '')?.[1] : null;
   });
+  return sources
+    .filter((written) => typeof written === 'string' && written !== '')
+    .map((written) => ({ at, written: String(written), ofPlatform: null, mayBeNumber: true }));
 }

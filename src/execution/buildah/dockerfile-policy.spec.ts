@@ -103,12 +103,14 @@ describe('the directory of the caches', () => {
 describe('on every engine', () => {
   const newest = [9, 0, 0];
 
-  it.each(['docker/dockerfile', 'docker/dockerfile:1', 'docker.io/docker/dockerfile:1.7-labs'])(
-    'lets the syntax %s pass',
-    (syntax) => {
-      expect(check(`# syntax=${syntax}\n# escape=\`\nFROM a\n`, newest)).toEqual(nothing);
-    },
-  );
+  it.each([
+    'docker/dockerfile',
+    'docker/dockerfile:1',
+    'docker.io/docker/dockerfile:1.7-labs',
+    `docker/dockerfile:1.7@sha256:${'0a'.repeat(32)}`,
+  ])('lets the syntax %s pass', (syntax) => {
+    expect(check(`# syntax=${syntax}\n# escape=\`\nFROM a\n`, newest)).toEqual(nothing);
+  });
 
   it.each([
     ['# syntax=evil/frontend\nFROM a', 1],

@@ -43,8 +43,14 @@ export function checkPolicy({ name, text, version }: PolicySource): PlannedMount
     throw new BuildFailure(`${name} line ${line}: ${what}.`);
   };
   for (const { line, key, value } of directives(text)) {
-    if (key === 'syntax' && !/^(?:docker\.io\/)?docker\/dockerfile(?::[\w][\w.-]*)?$/.test(value)) {
-      refuse(line, `"# syntax=${value}" is not allowed: only docker/dockerfile, with or without a tag, is`);
+    if (
+      key === 'syntax' &&
+      !/^(?:docker\.io\/)?docker\/dockerfile(?::\w[\w.-]*)?(?:@sha256:[0-9a-f]{64})?$/.test(value)
+    ) {
+      refuse(
+        line,
+        `"# syntax=${value}" is not allowed: only docker/dockerfile, with or without a tag and a digest, is`,
+      );
     }
   }
   for (const { line, value } of findFlags(text, 'security')) {
@@ -128,7 +134,7 @@ function valuesOf(options: Options, ...keys: readonly string[]): string[] {
 }
 
 /** Whether an engine has the corrections of all that is refused here by its version. */
-export function isCorrected([major = 0, minor = 0, patch = 0]: readonly number[]): boolean {
+function isCorrected([major = 0, minor = 0, patch = 0]: readonly number[]): boolean {
   const newest = correctedPatches.at(-1) ?? [0, 0, 0];
   const after = [major - newest[0], minor - newest[1], patch - newest[2]].find((difference) => difference !== 0) ?? 0;
   return after >= 0 || correctedPatches.some((each) => each[0] === major && each[1] === minor && patch >= each[2]);

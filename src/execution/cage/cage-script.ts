@@ -10,9 +10,10 @@ export const cageFailurePrefix = 'cage: ';
  *
  * Arguments: the directory on which the view is mounted, then what to do, in this order, then `--` and the command:
  *   bind SOURCE NAME rw|ro   shows a directory of the host as "$root/NAME"
- *   hide PATH                shows nothing of a directory or file of the host
  *   resolver TEXT            what the command finds as /etc/resolv.conf
- *   network KIND SLOT INNER OUTER NODE RELAYED   a network namespace of its own
+ *   network KIND SLOT INNER OUTER NODE RELAYED   a network namespace of its own, made with what is not hidden yet: Node.js may
+ *                            lie in a home
+ *   hide PATH                shows nothing of a directory or file of the host
  *   user UID GID             who runs the command; without it, root of the namespace
  *   directory PATH           where the command starts
  *

@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lchown, mkdir, realpath } from 'node:fs/promises';
+import { lchown, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { findIdentity, toolPath, type CageIdentity } from './cage-identity';
 import { networkSlots, type Egress } from './cage-network';
 import { cageFailurePrefix, cageFailureStatus, cageScript } from './cage-script';
 import { ControlGroup, type ResourceLimits } from './control-group';
 import { CageLimits } from './cage-limits';
+import { hiddenPlaces } from './hidden-places';
 import { isWithin } from '../files/is-within';
 import { removeTree } from '../files/remove-tree';
 import { unlinkedBytes } from '../files/unlinked-files';
@@ -47,9 +48,6 @@ export interface CageOptions {
   /** Masks what commands print; asked for each command, as secrets change. */
   readonly mask?: () => Promise<SecretMask>;
 }
-
-/** What other container tools keep on the host: not a build's business, and buildah looks for signatures there. */
-const foreignStores: readonly string[] = ['/var/lib/containers', '/var/lib/docker'];
 
 /** What a cage shows: each directory under a name, which stands for itself below `CageView.inside`. */
 export interface CageDirs {
@@ -192,9 +190,9 @@ export class Cage {
 
   /** Where a view is mounted: a directory that every system has and that holds nothing which the cage needs. */
   private mountPoint(dirs: CageDirs): string {
-    const needed = [...Object.values(dirs.writable), ...Object.values(dirs.readOnly ?? {}), this.options.dataDir];
+    const shown = [...Object.values(dirs.writable), ...Object.values(dirs.readOnly ?? {}), this.options.dataDir];
     const free = ['/mnt', '/media', '/srv', '/opt'].find(
-      (candidate) => existsSync(candidate) && !needed.some((directory) => isWithin(candidate, directory)),
+      (candidate) => existsSync(candidate) && !shown.some((directory) => isWithin(candidate, directory)),
     );
     if (free === undefined) throw new CageError('None of /mnt, /media, /srv and /opt is free to mount a view on.');
     return free;
@@ -209,8 +207,10 @@ export class Cage {
     root = this.mountPoint(dirs),
   ): Promise<RunResult> {
     const { buildUser } = await this.who();
-    const words = [...bindings(dirs), ...(await this.hiding())];
-    words.push(...(await this.networkWords(network)));
+    // What makes the network may run a Node.js that lies in a home.
+    const { dataDir, hidden = [] } = this.options;
+    const words = [...bindings(dirs), ...(await this.networkWords(network))];
+    words.push(...(await hiddenPlaces([dataDir, ...hidden], root)).flatMap((each) => ['hide', each]));
     if (buildUser !== null) words.push('user', String(buildUser.uid), String(buildUser.gid));
     if (directory !== null) words.push('directory', directory);
 
@@ -280,13 +280,6 @@ export class Cage {
       [],
       masks.filter((each) => each !== undefined),
     );
-  }
-
-  private async hiding(): Promise<string[]> {
-    const { dataDir, hidden = [] } = this.options;
-    const existing = [dataDir, ...hidden, ...foreignStores].filter((each) => existsSync(each));
-    const real = await Promise.all(existing.map((each) => realpath(each)));
-    return real.flatMap((each) => ['hide', each]);
   }
 }
 

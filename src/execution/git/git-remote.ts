@@ -1,8 +1,10 @@
+import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   type GitPolicy,
   parseRepositoryUrl,
+  type RepositoryServer,
   realRepositoryPath,
   repositoryUrlProblem,
   withoutCredentials,
@@ -34,10 +36,6 @@ export interface GitRemote {
   readonly server: { readonly host: string; readonly port: number; readonly address: string } | null;
 }
 
-// `https://user@host:port/path` or `user@host:path`.
-const serverPattern = /^(?:\w+:\/\/)?(?:[^/@]*@)?(\[[^\]]+\]|[^/:]+)(?::(\d{1,5})(?=\/))?/;
-const usualPorts: Readonly<Record<string, number>> = { https: 443, http: 80, ssh: 22, git: 9418 };
-
 /**
  * Decides whether a build may fetch from a repository now; what held when its project was saved may hold no longer.
  * @throws BuildFailure that says why it may not.
@@ -49,25 +47,26 @@ export async function admitRemote(repositoryUrl: string, policy: GitRemotePolicy
   if (problem !== null || address === null) {
     throw new BuildFailure(`The repository URL ${shownUrl} is refused: it ${problem ?? 'cannot be read'}.`);
   }
-  const { protocol, filePath } = address;
-  if (filePath === null) {
-    const server = await admitServer({ url: repositoryUrl, shownUrl, protocol }, policy.allowedPrivateHosts ?? []);
-    // This protocol alone has no setting that leads a name to an address.
-    const url =
-      protocol === 'git' && server !== null ? repositoryUrl.replace(server.host, server.address) : repositoryUrl;
-    return { ...withoutUserInfo(url), shownUrl, protocol, path: null, server };
+  const { protocol } = address;
+  if (address.server === null) {
+    const inside = insidePath(address.filePath, policy);
+    return { url: pathToFileURL(inside).href, credential: null, shownUrl, protocol, path: inside, server: null };
   }
-  const inside = insidePath(filePath, policy);
-  return { url: pathToFileURL(inside).href, credential: null, shownUrl, protocol, path: inside, server: null };
+  const server = await admitServer(address.server, shownUrl, policy.allowedPrivateHosts ?? []);
+  // This protocol alone has no setting that leads a name to an address.
+  const url =
+    protocol === 'git' && server !== null
+      ? `git://${inUrl(server.address)}:${server.port}${address.server.path}`
+      : repositoryUrl;
+  return { ...withoutUserInfo(url), shownUrl, protocol, path: null, server };
 }
 
 /** Resolves the server's name once and for all: an answer that changes later leads nowhere (DNS rebinding). */
 async function admitServer(
-  { url, shownUrl, protocol }: Pick<GitRemote, 'url' | 'shownUrl' | 'protocol'>,
+  { host, port }: RepositoryServer,
+  shownUrl: string,
   allowedPrivateHosts: readonly string[],
 ): Promise<GitRemote['server']> {
-  const [, host = '', givenPort] = serverPattern.exec(url) ?? [];
-  const port = givenPort === undefined ? (usualPorts[protocol] ?? 0) : Number(givenPort);
   if (allowedPrivateHosts.includes(`${host}:${port}`.toLowerCase())) return null;
   const bare = host.replace(/^\[|\]$/g, '');
   const addresses = await publicAddressesOf(bare).catch((error: unknown) => {
@@ -80,6 +79,10 @@ async function admitServer(
     );
   }
   return { host: bare, port, address };
+}
+
+function inUrl(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
 }
 
 function insidePath(filePath: string, { allowedFileRoot = '', fileRootInside }: GitRemotePolicy): string {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
@@ -13,6 +13,7 @@ import { buildUser } from '../../support/engine/engine-room';
 import { processesWith } from '../../support/engine/processes';
 import { waitUntil } from '../../support/wait-until';
 
+const isRoot = process.geteuid?.() === 0;
 let dataDir: string;
 let secretFile: string;
 let cage: Cage;
@@ -31,7 +32,8 @@ const run = async (script: string, network: CageNetwork = 'none', options: Parti
 beforeAll(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'image-factory-cage-'));
   await chmod(dataDir, 0o700);
-  secretFile = path.join(os.homedir(), `.image-factory-${randomUUID()}`);
+  // Not in /tmp, which is another in a cage, and as root not in a home either: all homes are hidden.
+  secretFile = path.join(isRoot ? '/var/lib' : os.homedir(), `.image-factory-${randomUUID()}`);
   await writeFile(secretFile, 'secret');
   cage = new Cage({ buildUser, dataDir, hidden: [secretFile] });
   await cage.makeDir(path.join(dataDir, 'work'));
@@ -78,6 +80,13 @@ it('hides files that no command may see', async () => {
   expect(lines).toEqual(['0']);
 });
 
+it('shows nothing of homes and of the directory in which the service runs', async () => {
+  const places = ['/home', os.homedir(), process.cwd()];
+  expect(readdirSync(process.cwd())).toContain('package.json');
+  const { lines } = await run(places.map((each) => `ls -A '${each}' | sed 's/^/seen /'`).join('; '));
+  expect(lines.filter((line) => line.startsWith('seen '))).toEqual([]);
+});
+
 it('shows no process of the host, and an empty /tmp', async () => {
   const { lines } = await run("ls /proc | grep -c '^[0-9]'; ls -A /tmp /var/tmp | grep -c .");
   expect(Number(lines[0])).toBeLessThan(10);
@@ -86,7 +95,6 @@ it('shows no process of the host, and an empty /tmp', async () => {
 
 it('runs commands without any capability over the host', async () => {
   const { lines } = await run('id -u; cat /proc/self/uid_map | xargs; hostname changed-by-a-test');
-  const isRoot = process.geteuid?.() === 0;
   if (isRoot) expect(Number(lines[0])).not.toBe(0);
   else expect(lines[1]).toMatch(new RegExp(`^0 ${String(process.getuid?.())} 1 `));
   expect(os.hostname()).not.toBe('changed-by-a-test');
@@ -117,7 +125,7 @@ it('gives each cage that runs at once an address of its own, or says that there 
   const all = await Promise.all(Array.from({ length: 6 }, () => run(script, 'own')));
   if (missing.some((sentence) => sentence.includes('no network'))) {
     expect(all.map(({ lines }) => lines[0])).toEqual(Array(6).fill('0'));
-  } else if (process.geteuid?.() === 0) {
+  } else if (isRoot) {
     expect(new Set(all.map(({ lines }) => lines[0])).size).toBe(6);
     await waitUntil(() => !execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' }).includes('ifcage'), 10_000);
   } else {
