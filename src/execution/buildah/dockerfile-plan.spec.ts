@@ -113,13 +113,19 @@ describe('what no build can succeed with', () => {
     ['# escape=`', 'it is no instruction for a stage'],
     ['COPY a \\\n b', 'it is no instruction for a stage'],
   ])('refuses the trigger %j of a base image', (trigger, problem) => {
-    expect(() => { checkTriggers('What the image adds,', `LABEL a=b\n${trigger}`); }).toThrow(problem);
+    expect(() => {
+      checkTriggers('What the image adds,', `LABEL a=b\n${trigger}`);
+    }).toThrow(problem);
   });
 
   it('lets pass what base images usually add', () => {
     const usual = ['COPY . /app', 'RUN npm install && npm cache clean', 'COPY --from=build /a /b', 'ARG NODE_ENV'];
-    expect(() => { checkTriggers('What the image adds,', usual.join('\n')); }).not.toThrow();
-    expect(() => { checkTriggers('What the image adds,', ''); }).not.toThrow();
+    expect(() => {
+      checkTriggers('What the image adds,', usual.join('\n'));
+    }).not.toThrow();
+    expect(() => {
+      checkTriggers('What the image adds,', '');
+    }).not.toThrow();
   });
 
   it('keeps the escape characters of the first line', () => {
