@@ -5,6 +5,8 @@ import { StatementReader } from './statement-reader';
 
 /** What all connections through a proxy are subject to. */
 interface Trouble {
+  /** What passed, if somebody listens. */
+  statements: string[] | undefined;
   delayMs: number;
   /** The answer to the commit of the next transaction with such a statement gets lost, and its connection with it. */
   lostCommitOf: RegExp | undefined;
@@ -62,6 +64,7 @@ class Pair {
 
   private watch(chunk: Buffer): void {
     for (const statement of this.reader.read(chunk)) {
+      this.trouble.statements?.push(statement);
       if (statement.includes('START TRANSACTION')) this.transaction = '';
       else if (statement.includes('COMMIT')) this.committing(this.transaction ?? '');
       else if (statement.includes('ROLLBACK')) this.transaction = null;
@@ -80,7 +83,7 @@ class Pair {
 
 /** The way between a service and its database, over TCP, which a test may make slow, silent or impassable. */
 export class DatabaseProxy {
-  private readonly trouble: Trouble = { delayMs: 0, lostCommitOf: undefined };
+  private readonly trouble: Trouble = { statements: undefined, delayMs: 0, lostCommitOf: undefined };
   private readonly pairs = new Set<Pair>();
   private isSwallowing = false;
 
@@ -107,6 +110,15 @@ export class DatabaseProxy {
   public get url(): string {
     const user = this.target.searchParams.get('user') ?? '';
     return `postgres://${user}@127.0.0.1:${this.port}${this.target.pathname}`;
+  }
+
+  /** The statements, of all connections, that pass while something is done; those of transactions' begin and end as well. */
+  public async listen(done: () => Promise<unknown>): Promise<readonly string[]> {
+    const statements: string[] = [];
+    this.trouble.statements = statements;
+    await done();
+    this.trouble.statements = undefined;
+    return statements;
   }
 
   /** How long each piece takes on its way from now on. */
