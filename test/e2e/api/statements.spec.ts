@@ -39,10 +39,12 @@ async function statementsOf(method: string, pathOf: (id: string) => string, prep
     const id = (await prepare?.()) ?? build;
     const body =
       method === 'POST' && pathOf(id) === '/builds' ? { project_id: project, git_branch: 'main' } : undefined;
-    const statements = await proxy.listen(async () => {
+    const passed = await proxy.listen(async () => {
       const answer = await tenant.caller.send<BuildDto>(method, pathOf(id), body);
       expect([answer.status < 300, answer.text]).toEqual([true, answer.text]);
     });
+    // Wakes are gathered, and sent for many requests at once.
+    const statements = passed.filter((statement) => !statement.includes('pg_notify'));
     if (least === undefined || statements.length < least.length) least = statements;
   }
   return least ?? [];
