@@ -1,5 +1,4 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { ScheduleModule } from '@nestjs/schedule';
 import { AccessModule } from './access/access.module';
 import { ApiKeysModule } from './api-keys/api-keys.module';
 import { AuditModule } from './audit/audit.module';
@@ -47,7 +46,6 @@ export class AppModule {
         ExecutionModule,
         MaintenanceModule,
         HealthModule,
-        ScheduleModule.forRoot(),
       ],
     };
   }

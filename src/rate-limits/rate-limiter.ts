@@ -1,5 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { Interval } from '@nestjs/schedule';
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Budget, type Standing } from './budget';
 import { type RateLimit, RateLimitsRepository, type Share } from './rate-limits.repository';
@@ -17,12 +16,21 @@ const batch = 1_000;
 
 /** Counts requests against limits that all replicas share. */
 @Injectable()
-export class RateLimiter {
+export class RateLimiter implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(RateLimiter.name);
   private readonly budgets = new Map<string, Budget>();
   private askAgainAt = Number.NEGATIVE_INFINITY;
+  private timer: NodeJS.Timeout | undefined;
 
   public constructor(private readonly repository: RateLimitsRepository) {}
+
+  public onModuleInit(): void {
+    this.timer = setInterval(() => void this.tidy(), tidyMs);
+  }
+
+  public onApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
 
   /** Spends one request of the key's budget; asks the database only now and then. One key has one limit. */
   public spend(key: string, limit: RateLimit): Standing | Promise<Standing> {
@@ -53,7 +61,7 @@ export class RateLimiter {
     return this.repository.forget(key);
   }
 
-  @Interval(tidyMs)
+  /** Removes what is over, here and in the database. */
   public async tidy(): Promise<void> {
     for (const [key, budget] of this.budgets) if (budget.isOver) this.budgets.delete(key);
     try {
