@@ -169,11 +169,16 @@ export class BuildahPlace {
   }
 
   /** Runs a pull or a push with credentials. They are on no disk: they lie in the memory of its cage, and end with it. */
-  public withAuth(auth: RegistryAuth, args: readonly [string, ...string[]], options: EngineRun): Promise<RunResult> {
+  public withAuth(
+    network: CageNetwork,
+    auth: RegistryAuth,
+    args: readonly [string, ...string[]],
+    options: EngineRun,
+  ): Promise<RunResult> {
     const [command, ...rest] = args;
     const stdin = JSON.stringify(auth);
     const withFile = [command, '--authfile', authFile, ...rest];
-    return this.locked(['-s'], 'own', withFile, { ...options, stdin }, { before: takeAuth, env: {} });
+    return this.locked(['-s'], network, withFile, { ...options, stdin }, { before: takeAuth, env: {} });
   }
 
   /** Removes what ended commands left half-made in the storage, unless another build uses it. */

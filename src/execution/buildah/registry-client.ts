@@ -58,9 +58,10 @@ export class RegistryClient {
   }
 
   /** Null, or the engine's last error. */
-  private async attempt({ step, auth, args: [command, ...rest] }: RegistryTask): Promise<string | null> {
+  private async attempt({ step, auth, registry, args: [command, ...rest] }: RegistryTask): Promise<string | null> {
     let error = '';
-    const { exitCode } = await this.place.withAuth(auth, [command, ...engineRetry, ...rest], {
+    const network = registry === null ? 'none' : 'own';
+    const { exitCode } = await this.place.withAuth(network, auth, [command, ...engineRetry, ...rest], {
       signal: this.signal,
       onLine: ({ text }) => {
         if (text.startsWith('Error: ')) error = text.slice('Error: '.length);

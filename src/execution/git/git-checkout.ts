@@ -91,28 +91,29 @@ class Checkout {
 
   public async run(): Promise<CheckedOut> {
     await this.init(`${this.request.dir}/.git`);
-    const commit = await this.fetchCommit();
+    const found = await this.fetchCommit();
+    const { commit } = found;
     const { succeeded, messages } = await this.git.run(['checkout', '--quiet', '--force', '--detach', commit, '--']);
     if (!succeeded) throw new BuildFailure(`Cannot check out commit ${commit}: ${causeOf(messages)}.`);
-    return { commit, ...(await this.author(commit)) };
+    return found;
   }
 
-  /** Fetches what is to be built and returns its full name. */
-  private async fetchCommit(): Promise<string> {
+  /** Fetches what is to be built. */
+  private async fetchCommit(): Promise<CheckedOut> {
     const { branch, commit, commitVerified } = this.request;
     if (commit === null) {
       const ref = await this.fetch.branchOrTag(branch, '--depth=1');
       return (
-        (await this.peel(fetchedRef)) ?? this.refuse(`${ref} in ${this.remote.shownUrl} does not point to a commit.`)
+        (await this.find(fetchedRef)) ?? this.refuse(`${ref} in ${this.remote.shownUrl} does not point to a commit.`)
       );
     }
     if (commitVerified && commit.length === 40) {
       await this.fetch.commit(commit, '+refs/*:refs/image-factory/all/*');
-      return (await this.peel(commit)) ?? this.refuse(`Commit ${commit} no longer exists in ${this.remote.shownUrl}.`);
+      return (await this.find(commit)) ?? this.refuse(`Commit ${commit} no longer exists in ${this.remote.shownUrl}.`);
     }
     const proven = await this.findOnBranch(commit.toLowerCase());
     await this.fetch.commit(proven.commit, `+${proven.ref}:${fetchedRef}`);
-    return (await this.peel(proven.commit)) ?? this.refuse(`Commit ${commit} is no longer on "${branch}".`);
+    return (await this.find(proven.commit)) ?? this.refuse(`Commit ${commit} is no longer on "${branch}".`);
   }
 
   /**
@@ -149,29 +150,23 @@ class Checkout {
     if (!succeeded) throw new Error(`Cannot make a git repository in the workspace: ${causeOf(messages)}`);
   }
 
-  /** The full name of the commit that a name means; null when there is none in the repository. */
-  private async peel(name: string): Promise<string | null> {
-    let commit: string | null = null;
-    const { succeeded } = await this.git.run(
-      ['rev-parse', '--verify', '--quiet', `${name}^{commit}`],
-      undefined,
-      (line) => {
-        commit = line;
-      },
-    );
-    return succeeded ? commit : null;
-  }
-
-  private async author(commit: string): Promise<Omit<CheckedOut, 'commit'>> {
+  /** The commit that a name means; null when there is none in the repository. */
+  private async find(name: string): Promise<CheckedOut | null> {
     const lines = new Map<string, string>();
-    const format = '--format=name:%an%nemail:%ae';
-    await this.git.run(['log', '-1', '--no-show-signature', format, commit, '--'], undefined, (line) => {
-      const [, key = '', value = ''] = /^(\w+):(.*)$/.exec(line) ?? [];
+    const asked = ['--max-count=1', '--ignore-missing', '--format=name:%an%nemail:%ae', `${name}^{commit}`];
+    const { succeeded } = await this.git.run(['rev-list', ...asked, '--'], undefined, (line) => {
+      const [, key = '', value = ''] = /^(\w+)[ :](.*)$/.exec(line) ?? [];
       lines.set(key, value.replace(/\p{Cc}(?:\[[\d;:]*m)?/gu, '').trim());
     });
-    const name = lines.get('name') ?? '';
+    const commit = lines.get('commit');
+    if (!succeeded || commit === undefined) return null;
+    const authorName = lines.get('name') ?? '';
     const email = emailAddress.safeParse(lines.get('email'));
-    return { authorName: name === '' ? null : name, authorEmail: email.success ? email.data : null };
+    return {
+      commit,
+      authorName: authorName === '' ? null : authorName,
+      authorEmail: email.success ? email.data : null,
+    };
   }
 
   private refuse(message: string): never {
