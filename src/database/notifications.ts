@@ -21,6 +21,9 @@ const retryMs = 250;
 /** From one statement to the next: each wakes every replica, and the lines of a moment are read at once. */
 const gatherMs = 5;
 
+/** One costs every replica about as much as another: they are few. PostgreSQL allows 8,000 bytes; a wake has some 110. */
+const wakesPerPayload = 50;
+
 /**
  * LISTEN/NOTIFY on two connections of its own, one channel. Sending is coalesced: while one statement is under way or less
  * than 5 ms old, later wakes of the same build replace each other, and the next statement carries all that gathered. What could not be
@@ -118,10 +121,13 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
       },
     });
     const { sender } = this;
+    const payloads = Array.from({ length: Math.ceil(wakes.length / wakesPerPayload) }, (_, index) =>
+      wakes.slice(index * wakesPerPayload, (index + 1) * wakesPerPayload),
+    );
     try {
       await sender.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [
         channel,
-        wakes.map((wake) => JSON.stringify({ from: this.origin, wake })),
+        payloads.map((each) => JSON.stringify({ from: this.origin, wakes: each })),
       ]);
     } catch (error) {
       // Lost right after it was opened, it had nobody to tell.
@@ -147,8 +153,8 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   private receive(payload: string): void {
     try {
-      const { from, wake } = JSON.parse(payload) as { from: string; wake: Wake };
-      if (from !== this.origin) this.deliver(wake);
+      const { from, wakes } = JSON.parse(payload) as { from: string; wakes: Wake[] };
+      if (from !== this.origin) for (const wake of wakes) this.deliver(wake);
     } catch {
       this.logger.warn('A notification is not one of ours');
     }
