@@ -73,7 +73,7 @@ export class Workspaces {
     });
     const git = new GitCheckout({
       // A fetch alone goes out; what it brought is read without a network.
-      launch: (command, options) => view.run(command[1] === 'fetch' ? 'own' : 'none')(command, { ...options, mask }),
+      launch: (command, options, reach) => view.run(reach === 'server' ? 'own' : 'none')(command, { ...options, mask }),
       allowedProtocols,
       allowedPrivateHosts: this.env.BUILD_EGRESS_ALLOW,
       allowedFileRoot: root,

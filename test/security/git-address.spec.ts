@@ -66,7 +66,7 @@ describe('a server whose name was resolved', () => {
         runProcess(command, { ...options, env: { PATH: process.env.PATH ?? '', ...options.env } });
       const git = new GitCommand(launch, bench.dir, remote, output, new AbortController().signal);
       const refs: string[] = [];
-      await git.run(['ls-remote', '--', url], undefined, (line) => refs.push(line));
+      await git.run(['ls-remote', '--', url], bench.dir, (line) => refs.push(line));
       expect(refs.join('\n')).toContain('refs/heads/main');
     } finally {
       bench.remove();

@@ -94,7 +94,7 @@ describe('a repository, branch or commit that wants to run something', () => {
       const launch: typeof runProcess = (command, options) =>
         runProcess(command, { ...options, env: { PATH: usualPath, ...options.env } });
       const git = new GitCommand(launch, bench.dir, remote, output, signal);
-      const { succeeded, messages } = await git.run(['ls-remote', '--', url]);
+      const { succeeded, messages } = await git.run(['ls-remote', '--', url], bench.dir, () => undefined);
       expect({ succeeded, text: messages.join(' ') }).toEqual({
         succeeded: false,
         text: expect.stringMatching(/transport '(ext|file)' not allowed/) as string,

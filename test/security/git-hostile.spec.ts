@@ -194,7 +194,7 @@ describe('a tree that is too much', () => {
     const stop = new AbortController();
     const ended = bench.checkout(repository.url, {}, stop.signal);
     ended.catch(() => undefined);
-    await waitUntil(() => bench.commands.some((command) => command.includes('checkout')));
+    await waitUntil(() => bench.commands.flat().some((word) => word.includes('git checkout')));
     setTimeout(() => {
       stop.abort(new Error('too long'));
     }, 500);

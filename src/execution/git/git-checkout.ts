@@ -2,21 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { refNameProblem } from '../../projects/git-policy';
 import type { Credential } from '../../secrets/secret';
-import { GitCommand } from './git-command';
+import { GitCommand, type Launch } from './git-command';
 import { causeOf } from './git-failure';
 import { fetchedRef, GitFetch } from './git-fetch';
 import { hasCode } from '../../config/error-code';
 import { withCredential } from './git-credential';
 import { admitRemote, type GitRemote, type GitRemotePolicy } from './git-remote';
 import { BuildFailure, type BuildOutput } from '../image-builder';
-import type { RunProcess } from '../process/run-process';
 
 export interface GitCheckoutOptions extends GitRemotePolicy {
   /**
    * Runs each command. It gives the environment its `PATH`; what it writes belongs to the user that it runs commands
    * as.
    */
-  readonly launch: RunProcess;
+  readonly launch: Launch;
   /** How long to wait before each further try after network trouble; by default 2 and 8 seconds. */
   readonly retryDelaysMs?: readonly number[];
   /** How long a server may send nothing before another try is made; by default 120. */
@@ -90,30 +89,19 @@ class Checkout {
   ) {}
 
   public async run(): Promise<CheckedOut> {
-    await this.init(`${this.request.dir}/.git`);
-    const found = await this.fetchCommit();
-    const { commit } = found;
-    const { succeeded, messages } = await this.git.run(['checkout', '--quiet', '--force', '--detach', commit, '--']);
-    if (!succeeded) throw new BuildFailure(`Cannot check out commit ${commit}: ${causeOf(messages)}.`);
-    return found;
-  }
-
-  /** Fetches what is to be built. */
-  private async fetchCommit(): Promise<CheckedOut> {
     const { branch, commit, commitVerified } = this.request;
+    const { shownUrl } = this.remote;
     if (commit === null) {
       const ref = await this.fetch.branchOrTag(branch, '--depth=1');
-      return (
-        (await this.find(fetchedRef)) ?? this.refuse(`${ref} in ${this.remote.shownUrl} does not point to a commit.`)
-      );
+      return this.checkOut(fetchedRef, `${ref} in ${shownUrl} does not point to a commit.`);
     }
     if (commitVerified && commit.length === 40) {
       await this.fetch.commit(commit, '+refs/*:refs/image-factory/all/*');
-      return (await this.find(commit)) ?? this.refuse(`Commit ${commit} no longer exists in ${this.remote.shownUrl}.`);
+      return this.checkOut(commit, `Commit ${commit} no longer exists in ${shownUrl}.`);
     }
     const proven = await this.findOnBranch(commit.toLowerCase());
     await this.fetch.commit(proven.commit, `+${proven.ref}:${fetchedRef}`);
-    return (await this.find(proven.commit)) ?? this.refuse(`Commit ${commit} is no longer on "${branch}".`);
+    return this.checkOut(proven.commit, `Commit ${commit} is no longer on "${branch}".`);
   }
 
   /**
@@ -123,7 +111,6 @@ class Checkout {
   private async findOnBranch(digits: string): Promise<{ readonly commit: string; readonly ref: string }> {
     const { branch, dir } = this.request;
     const history = `${dir}/.git/history`;
-    await this.init(history);
     const ref = await this.fetch.branchOrTag(branch, '--filter=tree:0', history);
     const found: string[] = [];
     const { succeeded, messages } = await this.git.run(['rev-list', fetchedRef, '--'], history, (line) => {
@@ -142,34 +129,22 @@ class Checkout {
     return { commit, ref };
   }
 
-  private async init(gitDir: string): Promise<void> {
-    const { succeeded, messages } = await this.git.run(
-      ['init', '--quiet', '--template=', '--initial-branch=none'],
-      gitDir,
-    );
-    if (!succeeded) throw new Error(`Cannot make a git repository in the workspace: ${causeOf(messages)}`);
-  }
-
-  /** The commit that a name means; null when there is none in the repository. */
-  private async find(name: string): Promise<CheckedOut | null> {
-    const lines = new Map<string, string>();
-    const asked = ['--max-count=1', '--ignore-missing', '--format=name:%an%nemail:%ae', `${name}^{commit}`];
-    const { succeeded } = await this.git.run(['rev-list', ...asked, '--'], undefined, (line) => {
+  /** @throws BuildFailure with this message when the name means no commit */
+  private async checkOut(name: string, absent: string): Promise<CheckedOut> {
+    const said = new Map<string, string>();
+    const { succeeded, messages } = await this.git.checkOut(name, (line) => {
       const [, key = '', value = ''] = /^(\w+)[ :](.*)$/.exec(line) ?? [];
-      lines.set(key, value.replace(/\p{Cc}(?:\[[\d;:]*m)?/gu, '').trim());
+      said.set(key, value.replace(/\p{Cc}(?:\[[\d;:]*m)?/gu, '').trim());
     });
-    const commit = lines.get('commit');
-    if (!succeeded || commit === undefined) return null;
-    const authorName = lines.get('name') ?? '';
-    const email = emailAddress.safeParse(lines.get('email'));
+    const commit = said.get('commit');
+    if (commit === undefined) throw new BuildFailure(absent);
+    if (!succeeded) throw new BuildFailure(`Cannot check out commit ${commit}: ${causeOf(messages)}.`);
+    const authorName = said.get('name') ?? '';
+    const email = emailAddress.safeParse(said.get('email'));
     return {
       commit,
       authorName: authorName === '' ? null : authorName,
       authorEmail: email.success ? email.data : null,
     };
-  }
-
-  private refuse(message: string): never {
-    throw new BuildFailure(message);
   }
 }

@@ -3,7 +3,7 @@ import { basicAuth } from '../build-secrets';
 import { credentialSettings } from './git-credential';
 import type { GitRemote } from './git-remote';
 import type { BuildOutput } from '../image-builder';
-import type { RunProcess } from '../process/run-process';
+import type { RunOptions, RunProcess } from '../process/run-process';
 import { SecretMask } from '../process/secret-mask';
 
 /** How often a running percentage is shown. */
@@ -56,6 +56,30 @@ const ssh = [
   'ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=30 -o ServerAliveCountMax=4',
   '-o ForwardAgent=no -o ClearAllForwardings=yes -o PermitLocalCommand=no',
 ].join(' ');
+
+/** What a command has to reach: the server of the repository, or nothing but its files. */
+export type Reach = 'server' | 'nothing';
+
+/** Runs a command of a checkout. */
+export type Launch = (
+  command: readonly [string, ...string[]],
+  options: RunOptions,
+  reach: Reach,
+) => ReturnType<RunProcess>;
+
+/** Makes the repository before the first fetch into it: each launch costs more than either command. */
+const fetchScript = `
+  [ -e "$GIT_DIR/HEAD" ] || { mkdir -p "$GIT_DIR" && git init --quiet --template= --initial-branch=none; } || exit
+  exec git fetch "$@"
+`;
+
+/** Names a commit on stdout, with its author, and checks it out; without a word and a change when there is none. */
+const checkOutScript = `
+  found=$(git rev-list --max-count=1 --ignore-missing --format=name:%an%nemail:%ae "$1^{commit}" --) || exit
+  [ -n "$found" ] || exit 0
+  printf '%s\\n' "$found"
+  exec git checkout --quiet --force --detach "$1^{commit}" --
+`;
 
 /** Leads each protocol to the server's address, whatever its name resolves to by now. */
 function pinned({ protocol, server }: GitRemote): { settings: Record<string, string>; ssh: string } {
@@ -114,7 +138,7 @@ export class GitCommand {
    * nothing for so long hangs.
    */
   public constructor(
-    private readonly launch: RunProcess,
+    private readonly launch: Launch,
     private readonly directory: string,
     private readonly remote: GitRemote,
     private readonly output: BuildOutput,
@@ -128,17 +152,29 @@ export class GitCommand {
     this.mask = new SecretMask([userInfo, ...userInfo.split(':'), ...ofHttp]);
   }
 
-  /**
-   * Runs git in a repository (by default the one of the working tree), and gives each line on stdout to the receiver.
-   * @throws the signal's reason after an abort.
-   */
-  public async run(
-    args: readonly string[],
+  /** Fetches into a repository, by default the one of the working tree. @throws the signal's reason after an abort */
+  public fetch(args: readonly string[], gitDir?: string): Promise<GitResult> {
+    return this.launchGit(['sh', '-c', fetchScript, 'sh', ...args], 'server', gitDir);
+  }
+
+  /** Checks out what a name means; lines on stdout tell the commit, none when there is none. */
+  public checkOut(name: string, onStdout: (line: string) => void): Promise<GitResult> {
+    return this.launchGit(['sh', '-c', checkOutScript, 'sh', name], 'nothing', undefined, onStdout);
+  }
+
+  /** Runs git on what was fetched. @throws the signal's reason after an abort */
+  public run(args: readonly string[], gitDir: string, onStdout: (line: string) => void): Promise<GitResult> {
+    return this.launchGit(['git', ...args], 'nothing', gitDir, onStdout);
+  }
+
+  private async launchGit(
+    command: readonly [string, ...string[]],
+    reach: Reach,
     gitDir = `${this.directory}/.git`,
     onStdout: (line: string) => void = () => undefined,
   ): Promise<GitResult> {
     const messages: string[] = [];
-    const { exitCode } = await this.launch(['git', ...args], {
+    const options: RunOptions = {
       env: { ...this.env, GIT_DIR: gitDir },
       cwd: this.directory,
       signal: this.signal,
@@ -153,13 +189,14 @@ export class GitCommand {
         if (messages.length > keptMessages) messages.shift();
         return this.show(line);
       },
-    });
+    };
+    const { exitCode } = await this.launch(command, options, reach);
     return { succeeded: exitCode === 0, messages };
   }
 
   /** Removes a directory that git made. */
   public async remove(directory: string): Promise<void> {
-    await this.launch(['rm', '-rf', '--', directory], { env: this.env, signal: this.signal });
+    await this.launch(['rm', '-rf', '--', directory], { env: this.env, signal: this.signal }, 'nothing');
   }
 
   private presentable(text: string): string {

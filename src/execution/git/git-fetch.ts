@@ -51,10 +51,10 @@ export class GitFetch {
   private async fetch(refspec: string, extra: readonly string[], gitDir?: string): Promise<GitResult> {
     const { git, remote } = this;
     const plain = ['--quiet', '--progress', '--no-tags', '--no-recurse-submodules', '--no-write-fetch-head'];
-    const args = ['fetch', ...plain, ...this.serverOptions(), ...extra, '--', remote.url, refspec];
+    const args = [...plain, ...this.serverOptions(), ...extra, '--', remote.url, refspec];
     const tries = this.retryDelaysMs.length + 1;
     for (const [index, delay] of [...this.retryDelaysMs, null].entries()) {
-      const result = await git.run(args, gitDir);
+      const result = await git.fetch(args, gitDir);
       const meaning = result.succeeded ? 'other' : meaningOf(result.messages);
       if (meaning === 'other') return result;
       if (meaning !== 'unreachable' || delay === null) throw this.failure(result);
