@@ -9,6 +9,7 @@ import { listBuilds } from './p07-list-builds';
 import { transitionsOfBuilds } from './p08-transitions';
 import { push } from './p09-push';
 import { wholeBuild } from './p10-build';
+import { memory } from './p11-memory';
 import { replay } from './p12-replay';
 import { startUp } from './p13-start';
 import { workers } from './p14-workers';
@@ -25,6 +26,7 @@ export const goals: readonly Goal[] = [
   transitionsOfBuilds,
   push,
   wholeBuild,
+  memory,
   replay,
   startUp,
   workers,
