@@ -7,10 +7,10 @@ describe('ChunkBuffer', () => {
     expect(chunks.map(({ lineCount }) => lineCount)).toEqual([1_000, 1_000, 1]);
   });
 
-  it('cuts chunks of at most 256 KiB, in bytes', () => {
+  it('cuts chunks of at most 112 KiB, in bytes', () => {
     const chunks = chunksOf(Array.from({ length: 30 }, () => logEntry('INFO', 'ü'.repeat(20_000))));
     expect(chunks.length).toBeGreaterThan(4);
-    for (const { lines } of chunks) expect(Buffer.byteLength(lines)).toBeLessThanOrEqual(256 * 1_024);
+    for (const { lines } of chunks) expect(Buffer.byteLength(lines)).toBeLessThanOrEqual(112 * 1_024);
     expect(chunks.reduce((sum, { lineCount }) => sum + lineCount, 0)).toBe(30);
   });
 

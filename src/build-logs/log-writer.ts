@@ -33,7 +33,8 @@ export interface LogWriterOptions {
 
 /** How long a writer under load gathers lines before it stores them. */
 const gatherMs = 20;
-const usualBufferBytes = 4 * 1_024 * 1_024;
+/** With more, lines wait so long that V8 takes them for old ones, and keeps what was stored long since. */
+const usualBufferBytes = 1_024 * 1_024;
 const firstRetryMs = 50;
 const lastRetryMs = 2_000;
 
