@@ -70,6 +70,8 @@ export class FramedLines {
   /** The frames from this line to the end; empty when the line is not among these. */
   public since(line: number): Buffer {
     const start = this.starts[line - this.firstLine];
+    // Hundreds of subscribers ask for all of them: a view for each would cost as much as the rest of telling it.
+    if (start === 0) return this.frames;
     return start === undefined ? Buffer.alloc(0) : this.frames.subarray(start);
   }
 }
