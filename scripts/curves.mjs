@@ -1,6 +1,6 @@
-// npm run curves [-- log-length tenant-size …] [-- --quick]: measures how costs grow, and writes figures, tables and plots into
-// docs/performance. A quick run writes none.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// npm run curves [-- log-length tenant-size …] [-- --quick | --draw]: measures how costs grow, and writes figures, tables and plots
+// into docs/performance. A quick run writes none; with --draw they are drawn anew from the figures that are there.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ensureBuild } from './build.mjs';
@@ -11,8 +11,14 @@ const folder = path.join(root, 'docs', 'performance');
 
 await runProgram(async () => {
   await setUp();
-  await ensureBuild();
   const words = process.argv.slice(2);
+  if (words.includes('--draw')) {
+    for (const name of readdirSync(folder).filter((each) => each.endsWith('.json'))) {
+      await draw(JSON.parse(readFileSync(path.join(folder, name), 'utf8')));
+    }
+    return;
+  }
+  await ensureBuild();
   const register = path.join(root, 'test', 'support', 'register.cjs');
   process.execArgv.push('-r', register);
   const require = createRequire(import.meta.url);
@@ -20,42 +26,69 @@ await runProgram(async () => {
   const { measure } = require(path.join(root, 'bench', 'curves', 'main.ts'));
   await measure(words, async (curve) => {
     if (words.includes('--quick')) return;
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, `${curve.id}.json`), `${JSON.stringify(curve, null, 2)}\n`);
-    writeFileSync(path.join(folder, `${curve.id}.svg`), await plot(curve));
-    setTable(curve);
+    await write(`${curve.id}.json`, JSON.stringify(curve));
+    await draw(curve);
   });
 });
+
+async function draw(curve) {
+  writeFileSync(path.join(folder, `${curve.id}.svg`), `${await plot(curve)}\n`);
+  await setTable(curve);
+}
+
+/** As `npm test` wants files formatted. */
+async function write(name, text) {
+  const { format, resolveConfig } = await import('prettier');
+  const filepath = path.join(folder, name);
+  writeFileSync(filepath, await format(text, { ...(await resolveConfig(filepath)), filepath }));
+}
 
 /** A small plot for each measure, over the sizes, both by powers of ten. */
 async function plot({ size, measures, points }) {
   const [vega, { compile }] = [await import('vega'), await import('vega-lite')];
-  const values = points.flatMap((point) =>
-    measures
-      .filter((measure) => point.values[measure] !== undefined)
-      .map((measure) => ({ size: point.size, measure, value: point.values[measure] })),
-  );
-  const { spec } = compile({
-    background: 'white',
-    data: { values },
-    facet: { field: 'measure', type: 'nominal', title: null, sort: [...measures] },
-    columns: 3,
-    spec: {
-      width: 240,
-      height: 160,
-      mark: { type: 'line', point: true },
-      encoding: {
-        x: { field: 'size', type: 'quantitative', title: size, scale: { type: 'log' } },
-        y: { field: 'value', type: 'quantitative', title: null, scale: { type: 'log' } },
+  const plotOf = (measure) => ({
+    title: { text: measure, fontWeight: 'normal' },
+    width: 240,
+    height: 150,
+    data: {
+      values: points
+        .filter(({ values }) => values[measure] !== undefined)
+        .map((point) => ({ size: point.size, value: point.values[measure] })),
+    },
+    mark: { type: 'line', point: true },
+    encoding: {
+      x: {
+        field: 'size',
+        type: 'quantitative',
+        scale: { type: 'log', nice: false },
+        axis: { title: null, values: points.map((point) => point.size), format: '~s' },
+      },
+      y: {
+        field: 'value',
+        type: 'quantitative',
+        // One power of ten at least, so that what is flat looks flat.
+        scale: { type: 'log', domain: powersAround(points.map(({ values }) => values[measure])) },
+        axis: { title: null, tickCount: 4, format: '~g' },
       },
     },
-    resolve: { scale: { y: 'independent' } },
+  });
+  const { spec } = compile({
+    background: 'white',
+    title: { text: `Over ${size}`, anchor: 'start', offset: 16 },
+    concat: measures.map(plotOf),
+    columns: 3,
   });
   return new vega.View(vega.parse(spec), { renderer: 'none' }).toSVG();
 }
 
+function powersAround(values) {
+  const known = values.filter((value) => value !== undefined);
+  const least = 10 ** Math.floor(Math.log10(Math.min(...known)));
+  return [least, Math.max(least * 10, 10 ** Math.ceil(Math.log10(Math.max(...known))))];
+}
+
 /** Puts the table of a curve between the marks that README.md has for it. */
-function setTable({ id, size, measures, points }) {
+async function setTable({ id, size, measures, points }) {
   const file = path.join(folder, 'README.md');
   const text = readFileSync(file, 'utf8');
   const rows = [
@@ -67,7 +100,7 @@ function setTable({ id, size, measures, points }) {
   const [begin, end] = [`<!-- table ${id} -->`, `<!-- end ${id} -->`];
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`${file} has no place for the table of ${id}.`);
-  writeFileSync(file, `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
+  await write('README.md', `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
   say(`docs/performance/${id}.svg and its table are new.`);
 }
 

@@ -20,7 +20,7 @@ const [all, one, memory, processor] = [
 
 export const parallelBuilds: Curve = {
   id: 'parallel-builds',
-  size: 'builds that begin at once, on one worker with as many slots',
+  size: 'builds that begin at once on one worker',
   measures: [all, one, memory, processor],
   async *points({ isQuick }) {
     const repository = new BuildRepository();
