@@ -20,6 +20,8 @@ interface Audience {
   readonly server: ServerProcess;
   readonly sink: Sink;
   readonly meter: CpuMeter;
+  /** How often in a round it is sent batches. */
+  readonly turns: number;
   sent: number;
 }
 
@@ -37,19 +39,25 @@ export const fanOut: Goal = {
     const [chunk] = chunksOf(sampleLines(linesPerBatch).map((text) => logEntry('INFO', text)));
     const lines = chunk?.lines ?? '';
     const frames = FramedLines.of(id, 0, lines).since(0).length;
-    const open = async (server: ServerProcess): Promise<Audience> => {
+    const open = async (server: ServerProcess, share: number): Promise<Audience> => {
       const url = `${server.url.replace('http', 'ws')}/api/v1/builds/${id}/logs/stream`;
-      return { server, sink: await Sink.open({ url, clients, token }), meter: new CpuMeter(server.pid), sent: 0 };
+      return {
+        server,
+        sink: await Sink.open({ url, clients, token }),
+        meter: new CpuMeter(server.pid),
+        turns: turns * share,
+        sent: 0,
+      };
     };
     const tell = (audience: Audience): Promise<number> =>
       audience.meter.during(async (): Promise<Work> => {
         const began = performance.now();
-        for (let turn = 0; turn < turns; turn += 1) {
+        for (let turn = 0; turn < audience.turns; turn += 1) {
           audience.sent += batchesAtOnce;
           audience.server.ask(batchesAtOnce);
           await audience.sink.received(audience.sent * frames);
         }
-        const operations = turns * batchesAtOnce * linesPerBatch * clients;
+        const operations = audience.turns * batchesAtOnce * linesPerBatch * clients;
         return { operations, rate: (operations * 1_000) / (performance.now() - began) };
       });
     const settings = {
@@ -61,13 +69,10 @@ export const fanOut: Goal = {
     };
     const audiences: Audience[] = [];
     try {
-      for (const server of [
-        () => ServerProcess.program('fan-out', settings, id, lines),
-        () => ServerProcess.floor('fan-out', 'framed', id, lines),
-        () => ServerProcess.floor('fan-out', 'each', id, lines),
-      ]) {
-        audiences.push(await open(await server()));
-      }
+      audiences.push(await open(await ServerProcess.program('fan-out', settings, id, lines), 1));
+      audiences.push(await open(await ServerProcess.floor('fan-out', 'framed', id, lines), 1));
+      // It takes ten times as long for the same.
+      audiences.push(await open(await ServerProcess.floor('fan-out', 'each', id, lines), 0.2));
       const [ours, framed, each] = audiences;
       if (ours === undefined || framed === undefined || each === undefined) throw new Error('Not all have started');
       for (const audience of audiences) await tell(audience);

@@ -36,6 +36,9 @@ const settings: Readonly<Record<string, string>> = {
   'filter.lfs.required': 'false',
   'safe.directory': '*',
   'gc.auto': '0',
+  // What was received stays one pack as it came, and is needed for this build alone: a crash may lose it.
+  'fetch.unpackLimit': '1',
+  'core.fsync': 'none',
   'maintenance.auto': 'false',
   'advice.detachedHead': 'false',
   // Malformed objects are refused, but for old slips that many an honest history has and no harm comes from.
@@ -154,7 +157,8 @@ export class GitCommand {
 
   /** Fetches into a repository, by default the one of the working tree. @throws the signal's reason after an abort */
   public fetch(args: readonly string[], gitDir?: string): Promise<GitResult> {
-    return this.launchGit(['sh', '-c', fetchScript, 'sh', ...args], 'server', gitDir);
+    const reach = this.remote.protocol === 'file' ? 'nothing' : 'server';
+    return this.launchGit(['sh', '-c', fetchScript, 'sh', ...args], reach, gitDir);
   }
 
   /** Checks out what a name means; lines on stdout tell the commit, none when there is none. */
