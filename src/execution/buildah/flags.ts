@@ -9,6 +9,12 @@ export interface Flag {
 /** How many characters of a flag are read: a text of flags alone would take quadratic time otherwise. */
 export const longestFlag = 1_024;
 
+interface LogicalLine {
+  /** Its first one, from 1. */
+  readonly line: number;
+  readonly joined: string;
+}
+
 /** Where lines were joined. The engine may or may not drop the blanks with which a continued line begins. */
 const joint = '\0';
 
@@ -18,12 +24,10 @@ const joint = '\0';
  * instruction is looked for, and what only a shell or a here-document is given is found as well.
  */
 export function* findFlags(text: string, name: string): Generator<Flag> {
-  for (const { line, joined } of logicalLines(text.replaceAll('\r', ''))) {
-    for (const variant of new Set([joined.replaceAll(joint, ''), joined.replace(/\0[ \t]*/g, '')])) {
-      for (const { index } of variant.matchAll(/--/g)) {
-        const value = readFlag(variant, index, `--${name}=`);
-        if (value !== null) yield { line, value };
-      }
+  for (const { line, joined } of readings(text)) {
+    for (const { index } of joined.matchAll(/--/g)) {
+      const value = readFlag(joined, index, `--${name}=`);
+      if (value !== null) yield { line, value };
     }
   }
 }
@@ -35,12 +39,10 @@ const takingFlags = /^(?:run|copy|add|from|healthcheck)$/i;
  * may become any other.
  */
 export function* disguisedFlags(text: string): Generator<Flag> {
-  for (const { line, joined } of logicalLines(text.replaceAll('\r', ''))) {
-    for (const variant of new Set([joined.replaceAll(joint, ''), joined.replace(/\0[ \t]*/g, '')])) {
-      for (const word of flagWords(variant)) {
-        const [name = ''] = word.split('=', 1);
-        if (/[$"'\\`]/.test(name)) yield { line, value: word.slice(0, longestFlag) };
-      }
+  for (const { line, joined } of readings(text)) {
+    for (const word of flagWords(joined)) {
+      const [name = ''] = word.split('=', 1);
+      if (/[$"'\\`]/.test(name)) yield { line, value: word.slice(0, longestFlag) };
     }
   }
 }
@@ -57,8 +59,16 @@ function* flagWords(text: string): Generator<string> {
   }
 }
 
+/** Each logical line in every way in which an engine may join its parts. */
+function* readings(text: string): Generator<LogicalLine> {
+  for (const { line, joined } of logicalLines(text.replaceAll('\r', ''))) {
+    const variants = new Set([joined.replaceAll(joint, ''), joined.replace(/\0[ \t]*/g, '')]);
+    for (const variant of variants) yield { line, joined: variant };
+  }
+}
+
 /** Both characters may be declared to continue a line, and the engine skips empty lines and comments behind them. */
-function logicalLines(text: string): { readonly line: number; readonly joined: string }[] {
+function logicalLines(text: string): LogicalLine[] {
   const lines: { line: number; joined: string }[] = [];
   let isContinued = false;
   for (const [index, physical] of text.split('\n').entries()) {
