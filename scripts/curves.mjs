@@ -1,11 +1,11 @@
 // npm run curves [-- log-length tenant-size …] [-- --quick | --draw]: measures how costs grow, and writes figures, tables and plots
 // into docs/performance. A quick run writes none; with --draw they are drawn anew from the figures that are there.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { ensureBuild } from './build.mjs';
 import { setUp } from './setup.mjs';
 import { root, runProgram, say } from './terminal.mjs';
+import { requireTypeScript } from './typescript.mjs';
 
 const folder = path.join(root, 'docs', 'performance');
 
@@ -19,11 +19,7 @@ await runProgram(async () => {
     return;
   }
   await ensureBuild();
-  const register = path.join(root, 'test', 'support', 'register.cjs');
-  process.execArgv.push('-r', register);
-  const require = createRequire(import.meta.url);
-  require(register);
-  const { measure } = require(path.join(root, 'bench', 'curves', 'main.ts'));
+  const { measure } = requireTypeScript('bench', 'curves', 'main.ts');
   await measure(words, async (curve) => {
     if (words.includes('--quick')) return;
     await write(`${curve.id}.json`, JSON.stringify(curve));
@@ -91,10 +87,12 @@ function powersAround(values) {
 async function setTable({ id, size, measures, points }) {
   const file = path.join(folder, 'README.md');
   const text = readFileSync(file, 'utf8');
+  const { figure } = requireTypeScript('bench', 'harness', 'report.ts');
+  const cell = (value) => (value === undefined ? '' : figure(value));
   const rows = [
     [size, ...measures],
     ['---:', ...measures.map(() => '---:')],
-    ...points.map((point) => [point.size.toLocaleString('en'), ...measures.map((name) => figure(point.values[name]))]),
+    ...points.map((point) => [point.size.toLocaleString('en'), ...measures.map((name) => cell(point.values[name]))]),
   ];
   const table = rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   const [begin, end] = [`<!-- table ${id} -->`, `<!-- end ${id} -->`];
@@ -102,10 +100,4 @@ async function setTable({ id, size, measures, points }) {
   if (from < 0 || to < from) throw new Error(`${file} has no place for the table of ${id}.`);
   await write('README.md', `${text.slice(0, from)}${begin}\n\n${table}\n\n${text.slice(to)}`);
   say(`docs/performance/${id}.svg and its table are new.`);
-}
-
-/** With three digits. */
-function figure(value) {
-  if (value === undefined) return '';
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }

@@ -1,8 +1,8 @@
 import { BuildRepository } from '../../test/support/build-repository';
-import { waitUntil } from '../../test/support/wait-until';
 import { Installation } from '../harness/installation';
 import { cpuMsOf } from '../harness/cpu';
-import { residentMb } from '../harness/memory';
+import { memoryWhile } from '../harness/memory-watch';
+import { Series } from '../harness/series';
 import type { Curve } from './curve';
 
 const mostMs = 600_000;
@@ -45,16 +45,12 @@ export const parallelBuilds: Curve = {
         );
         const ids = made.map(({ id }) => id);
         await Promise.all(ids.map((id) => tenant.start(id)));
-        let most = 0;
-        const watching = setInterval(() => {
-          most = Math.max(most, residentMb(service.pid));
-        }, 100);
-        try {
-          await waitUntil(async () => (await postgres.sql(unfinished, [ids])).length === 0, mostMs);
-        } finally {
-          clearInterval(watching);
-        }
-        if ((await postgres.sql(failed, [ids])).length > 0) throw new Error('A build failed');
+        const latest = performance.now() + mostMs;
+        const samples = await memoryWhile(
+          service.pid,
+          async () => performance.now() < latest && (await postgres.sql(unfinished, [ids])).length > 0,
+        );
+        if ((await postgres.sql(failed, [ids])).length > 0) throw new Error('A build failed, or has not ended');
         const [taken] = await postgres.sql<{ seconds: number }>(
           'SELECT extract(epoch FROM max(completed_at) - min(started_at))::float8 AS seconds FROM builds WHERE id = ANY($1)',
           [ids],
@@ -65,7 +61,7 @@ export const parallelBuilds: Curve = {
           values: {
             [all]: seconds,
             [one]: size / seconds,
-            [memory]: most,
+            [memory]: new Series(samples).most,
             [processor]: (cpuMsOf(service.pid) - before) / size,
           },
         };

@@ -40,21 +40,24 @@ export const subscribers: Curve = {
           const { id } = await tenant.begin(project, { branch: 'main' });
           const url = `${service.url.replace('http', 'ws')}/api/v1/builds/${id}/logs/stream`;
           const readers = await Readers.open({ urls: [url], clients: size, token: tenant.caller.token ?? '' });
-          await readers.read(2);
-          const before = cpuMsOf(service.pid);
-          const reading = await readers.read(seconds);
-          const share = (cpuMsOf(service.pid) - before) / (seconds * 10);
-          if (reading.gaps > 0) throw new Error(`${reading.gaps} lines were not received`);
-          yield {
-            size,
-            values: {
-              [median]: reading.median,
-              [p99]: reading.p99,
-              [cpu]: share,
-              [memory]: residentMb(service.pid),
-            },
-          };
-          await readers.close();
+          try {
+            await readers.read(2);
+            const before = cpuMsOf(service.pid);
+            const reading = await readers.read(seconds);
+            const share = (cpuMsOf(service.pid) - before) / (seconds * 10);
+            if (reading.gaps > 0) throw new Error(`${reading.gaps} lines were not received`);
+            yield {
+              size,
+              values: {
+                [median]: reading.median,
+                [p99]: reading.p99,
+                [cpu]: share,
+                [memory]: residentMb(service.pid),
+              },
+            };
+          } finally {
+            await readers.close();
+          }
           await tenant.cancel(id);
           await tenant.end(id);
         } finally {

@@ -19,7 +19,7 @@ function spread({ median, least, most }: Series): string {
 }
 
 /** With three digits. */
-function figure(value: number): string {
+export function figure(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
   return value.toPrecision(3);
 }

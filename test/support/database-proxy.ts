@@ -116,8 +116,11 @@ export class DatabaseProxy {
   public async listen(done: () => Promise<unknown>): Promise<readonly string[]> {
     const statements: string[] = [];
     this.trouble.statements = statements;
-    await done();
-    this.trouble.statements = undefined;
+    try {
+      await done();
+    } finally {
+      this.trouble.statements = undefined;
+    }
     return statements;
   }
 
